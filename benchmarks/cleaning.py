@@ -1,0 +1,222 @@
+"""How much advert, pause and voice different cleaning settings keep.
+
+Needs recordings of which it is known what is advert, pause and voice:
+``<data>/raw/<speaker>/<recording>`` with ``raw/truth.csv`` (recording, start,
+stop, kind: advert, pause or speech) and ``raw/voiced.csv`` (recording, start,
+stop: where a voice activity detector hears speech).
+
+Run: ``python benchmarks/cleaning.py --data <data> [--quick]``. Prints a table
+and, as the last line, the recommended setting's figures as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from speechbrain_siamese.dataio.cleaning import (
+    CleaningSettings,
+    trim,
+    voiced_stretches,
+)
+from speechbrain_siamese.dataio.decoding import decode
+
+Stretches = Sequence[tuple[float, float]]
+
+RECOMMENDED = CleaningSettings()
+SETTINGS = {
+    "recommended": RECOMMENDED,
+    "30 dB below own level": dataclasses.replace(
+        RECOMMENDED, silence_threshold=-30.0
+    ),
+    "20 dB below own level": dataclasses.replace(
+        RECOMMENDED, silence_threshold=-20.0
+    ),
+    "-40 dBFS": dataclasses.replace(
+        RECOMMENDED, silence_threshold=-40.0, silence_relative=False
+    ),
+    "-30 dBFS (2023)": dataclasses.replace(
+        RECOMMENDED,
+        silence_threshold=-30.0,
+        silence_relative=False,
+        min_silence=0.1,
+    ),
+}
+CUTS = (0.0, 12.0, 20.0)
+ADVERT_SECONDS = 12.0
+"""Seconds of music at both ends of the recordings."""
+
+
+def read_truth(raw: Path) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """Stretches in seconds by recording and kind.
+
+    Arguments
+    ---------
+    raw : Path
+        Folder with ``truth.csv`` and ``voiced.csv``.
+
+    Returns
+    -------
+    dict[str, dict[str, list[tuple[float, float]]]]
+        For every recording (path relative to ``raw``) the stretches of
+        ``advert``, ``pause``, ``speech`` and ``voiced``.
+    """
+    truth: dict = defaultdict(lambda: defaultdict(list))
+    for name in ("truth.csv", "voiced.csv"):
+        with open(raw / name, encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                truth[row["recording"]][row.get("kind", "voiced")].append(
+                    (float(row["start"]), float(row["stop"]))
+                )
+    return truth
+
+
+def overlap(kept: Stretches, wanted: Stretches) -> float:
+    """Seconds of the wanted stretches that are kept.
+
+    Arguments
+    ---------
+    kept, wanted : Sequence[tuple[float, float]]
+        Start and stop in seconds, without overlap among themselves.
+
+    Returns
+    -------
+    float
+        Seconds.
+
+    Example
+    -------
+    >>> overlap([(0.0, 2.0), (3.0, 5.0)], [(1.0, 4.0)])
+    2.0
+    """
+    return float(
+        sum(
+            max(0.0, min(stop, b) - max(start, a))
+            for a, b in wanted
+            for start, stop in kept
+        )
+    )
+
+
+def figures(
+    kept: dict[str, Stretches], truth: dict[str, dict[str, Stretches]]
+) -> dict[str, float]:
+    """Shares of seconds over a whole corpus.
+
+    Arguments
+    ---------
+    kept : dict[str, Sequence[tuple[float, float]]]
+        For every recording the stretches that cleaning keeps, in seconds of
+        the original.
+    truth : dict[str, dict[str, Sequence[tuple[float, float]]]]
+        As ``read_truth`` gives it.
+
+    Returns
+    -------
+    dict[str, float]
+        ``advert_gone``, ``voiced_kept``, ``pause_gone`` and ``hush_gone``
+        (what lies inside speech clips without being voiced), 0 to 1.
+    """
+    total, left = Counter(), Counter()
+    for recording, stretches in kept.items():
+        for kind, wanted in truth[recording].items():
+            total[kind] += sum(stop - start for start, stop in wanted)
+            left[kind] += overlap(stretches, wanted)
+    hush = (left["speech"] - left["voiced"]) / (
+        total["speech"] - total["voiced"]
+    )
+    return {
+        "advert_gone": 1 - left["advert"] / total["advert"],
+        "voiced_kept": left["voiced"] / total["voiced"],
+        "pause_gone": 1 - left["pause"] / total["pause"],
+        "hush_gone": 1 - hush,
+    }
+
+
+def clean(
+    samples: np.ndarray, settings: CleaningSettings
+) -> list[tuple[float, float]]:
+    """Stretches of one recording that the settings keep, in seconds."""
+    rate = settings.sample_rate
+    found = voiced_stretches(
+        trim(samples, rate, settings.trim_start, settings.trim_end),
+        rate,
+        settings.silence_threshold,
+        settings.min_silence,
+        settings.keep_silence,
+        settings.silence_relative,
+    )
+    return [
+        (start / rate + settings.trim_start, stop / rate + settings.trim_start)
+        for start, stop in found
+    ]
+
+
+def measure(
+    data: Path,
+    settings: dict[str, CleaningSettings],
+    every: int = 1,
+) -> dict[str, dict[str, float]]:
+    """Figures of several settings, each recording decoded once.
+
+    Arguments
+    ---------
+    data : Path
+        Folder that holds ``raw``.
+    settings : dict[str, CleaningSettings]
+        By name; all of one sample rate.
+    every : int
+        Take every n-th recording only.
+
+    Returns
+    -------
+    dict[str, dict[str, float]]
+        What ``figures`` gives, by name of the settings.
+    """
+    raw = Path(data) / "raw"
+    truth = read_truth(raw)
+    rate = next(iter(settings.values())).sample_rate
+    kept: dict = {name: {} for name in settings}
+    for recording in sorted(truth)[::every]:
+        samples = decode(raw / recording, rate)
+        for name, setting in settings.items():
+            kept[name][recording] = clean(samples, setting)
+    return {name: figures(kept[name], truth) for name in settings}
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument(
+        "--quick", action="store_true", help="every eighth recording only"
+    )
+    arguments = parser.parse_args()
+    rows = {
+        (name, cut): dataclasses.replace(settings, trim_start=cut, trim_end=cut)
+        for name, settings in SETTINGS.items()
+        for cut in CUTS
+    }
+    results = measure(arguments.data, rows, every=8 if arguments.quick else 1)
+    print(
+        f"{'silence threshold':<24}{'cuts':>6}{'advert':>9}{'voiced':>9}"
+        f"{'pause':>9}{'hush':>9}\n"
+        f"{'':<24}{'s':>6}{'gone %':>9}{'kept %':>9}{'gone %':>9}{'gone %':>9}"
+    )
+    for (name, cut), result in results.items():
+        shares = "".join(f"{100 * share:9.2f}" for share in result.values())
+        print(f"{name:<24}{cut:6.0f}{shares}")
+    best = results["recommended", ADVERT_SECONDS]
+    keys = ("advert_gone", "voiced_kept", "pause_gone")
+    print(json.dumps({key: round(best[key], 4) for key in keys}))
+
+
+if __name__ == "__main__":
+    main()

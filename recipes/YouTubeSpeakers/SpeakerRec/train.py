@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""Recipe for training a Siamese speaker encoder on your own recordings.
+
+To run this recipe, use the following command:
+> python train.py hparams/siamese.yaml --data_folder=<your recordings>
+
+It prepares the recordings, trains, measures the best epoch on known and
+unknown voices, and leaves a folder that SpeechBrain's SpeakerRecognition
+loads. Without --data_folder it does all this with synthetic demo voices.
+"""
+
+import math
+import sys
+from pathlib import Path
+
+import speechbrain as sb
+import torch
+from hyperpyyaml import load_hyperpyyaml
+from speechbrain.utils.distributed import run_on_main
+from youtube_prepare import prepare_youtube
+
+from speechbrain_siamese.core import SiameseBrain
+from speechbrain_siamese.dataio.datasets import read_manifest
+from speechbrain_siamese.dataio.demo import ensure_demo_corpus
+from speechbrain_siamese.dataio.manifests import read_trials
+from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
+from speechbrain_siamese.dataio.splits import QUESTIONS
+from speechbrain_siamese.utils.export import export_model, recipe_sections
+from speechbrain_siamese.utils.report import measure_questions, write_metrics
+
+
+def dataio_prep(hparams):
+    """Create the datasets, the batches of training and the trials."""
+    folder = Path(hparams["prepared_folder"])
+    # Drawn longer than a window: at the highest speed it still fills one.
+    drawn = math.ceil(hparams["window_samples"] * max(hparams["speeds"]) / 100)
+    datasets = {
+        name: read_manifest(str(folder / f"{name}.csv"), str(folder), window)
+        for name, window in (("train", drawn), ("valid", None), ("test", None))
+    }
+    train = datasets["train"]
+    encoder = sb.dataio.encoder.CategoricalEncoder()
+    train.add_dynamic_item(
+        encoder.encode_label_torch,
+        takes="spk_id",
+        provides="spk_id_encoded",
+    )
+    encoder.ignore_len()
+    encoder.load_or_create(
+        path=Path(hparams["save_folder"]) / "label_encoder.txt",
+        from_didatasets=[train],
+        output_key="spk_id",
+    )
+    train.set_output_keys(["id", "sig", "spk_id_encoded"])
+    for name in ("valid", "test"):
+        datasets[name] = datasets[name].filtered_sorted(sort_key="duration")
+        datasets[name].set_output_keys(["id", "wav", "sig"])
+
+    rows = [train.data[data_id] for data_id in train.data_ids]
+    sampler = SpeakerBatchSampler(
+        speakers=[row["spk_id"] for row in rows],
+        stretches=[(int(row["start"]), int(row["stop"])) for row in rows],
+        sample_rate=hparams["sample_rate"],
+        window_samples=drawn,
+        speakers_per_batch=hparams["speakers_per_batch"],
+        clips_per_speaker=hparams["clips_per_speaker"],
+        seed=hparams["seed"],
+    )
+    trials = {
+        question: read_trials(path)
+        for question in ("valid", *QUESTIONS)
+        if (path := folder / f"trials_{question}.txt").is_file()
+    }
+    return datasets, encoder, sampler, trials
+
+
+def main(argv):
+    """Prepare, train, measure and export."""
+    hparams_file, run_opts, overrides = sb.parse_arguments(argv)
+    sb.utils.distributed.ddp_init_group(run_opts)
+    with open(hparams_file, encoding="utf-8") as fin:
+        hparams = load_hyperpyyaml(fin, overrides)
+    sb.create_experiment_directory(
+        experiment_directory=hparams["output_folder"],
+        hyperparams_to_save=hparams_file,
+        overrides=overrides,
+    )
+
+    if hparams["data_folder"] == hparams["demo_folder"]:
+        run_on_main(ensure_demo_corpus, args=[hparams["demo_folder"]])
+    run_on_main(
+        prepare_youtube,
+        kwargs={
+            "data_folder": hparams["data_folder"],
+            "save_folder": hparams["prepared_folder"],
+            "cleaning": hparams["cleaning"],
+            "splits": hparams["splits"],
+            "seed": hparams["seed"],
+            "clips_folder": hparams["clips_folder"],
+            "exclude_speakers": hparams["exclude_speakers"],
+            "n_jobs": hparams["n_jobs"],
+            "skip_prep": hparams["skip_prep"],
+        },
+    )
+
+    hparams["window_samples"] = round(
+        hparams["window_len"] * hparams["sample_rate"]
+    )
+    datasets, encoder, sampler, trials = dataio_prep(hparams)
+    hparams["speakers"] = len(encoder)
+    hparams["modules"]["classifier"] = hparams["classifier"](
+        out_neurons=len(encoder) * len(hparams["speeds"])
+    )
+    hparams["checkpointer"].add_recoverable(
+        "classifier", hparams["modules"]["classifier"]
+    )
+
+    brain = SiameseBrain(
+        modules=hparams["modules"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    brain.trials = trials
+    brain.train_sampler = sampler
+    loader = {
+        "batch_size": hparams["eval_batch_size"],
+        "num_workers": hparams["num_workers"],
+    }
+    brain.fit(
+        hparams["epoch_counter"],
+        datasets["train"],
+        datasets["valid"],
+        train_loader_kwargs={
+            "batch_sampler": sampler,
+            "num_workers": hparams["num_workers"],
+        },
+        valid_loader_kwargs=dict(loader),
+    )
+    brain.evaluate(
+        datasets["test"], min_key="EER", test_loader_kwargs=dict(loader)
+    )
+    run_on_main(
+        finish, args=[brain, datasets, encoder, hparams_file, overrides]
+    )
+
+
+def finish(brain, datasets, encoder, hparams_file, overrides):
+    """Measure the best epoch, write ``metrics.json`` and the export."""
+    hparams = brain.hparams
+    report = {
+        **brain.best_epoch(),
+        "test": measure_questions(
+            brain.test_scores,
+            brain.trials,
+            brain.speaker_of(datasets["test"]),
+            brain.threshold,
+            hparams.figures_folder,
+        ),
+        "data": describe_data(datasets),
+        "settings": {
+            key: getattr(hparams, key)
+            for key in (
+                "seed",
+                "sample_rate",
+                "trim_start",
+                "trim_end",
+                "window_len",
+                "speakers_per_batch",
+                "clips_per_speaker",
+                "margin",
+                "lr",
+                "number_of_epochs",
+                "max_minutes",
+            )
+        },
+        "training_minutes": hparams.history.seconds / 60,
+        "epochs": hparams.history.epochs,
+    }
+    write_metrics(report, Path(hparams.output_folder) / "metrics.json")
+    export_model(
+        hparams.export_folder,
+        sections=recipe_sections(hparams_file, overrides),
+        modules=brain.raw_modules,
+        classifier_rows=hparams.speakers,
+        mean_embedding=brain.mean_embedding(datasets["train"]),
+        label_encoder=encoder,
+        sample_rate=hparams.sample_rate,
+        threshold=brain.threshold,
+        report=report,
+    )
+
+
+def describe_data(datasets):
+    """Speakers and hours of each manifest, in words."""
+    described = {}
+    for name, dataset in datasets.items():
+        rows = dataset.data.values()
+        speakers = len({row["spk_id"] for row in rows})
+        hours = sum(row["duration"] for row in rows) / 3600
+        described[name] = f"{speakers} speakers, {hours:.2f} h of speech"
+    return described
+
+
+if __name__ == "__main__":
+    # The fastest convolution is chosen once per shape.
+    torch.backends.cudnn.benchmark = True
+    main(sys.argv[1:])

@@ -1,0 +1,365 @@
+"""Data preparation: from a folder of recordings to SpeechBrain manifests.
+
+    <data_folder>/<speaker>/<recording>.<ext>     long recordings, any format
+    <data_folder>/speakers.csv                    optional: speaker,name,gender
+
+become, in the save folder,
+
+    clean/<speaker>/<session>.wav      silence and ends removed
+    held_out/<role>/<speaker>/*.wav    utterances for validation and test
+    train.csv, valid.csv, test.csv     manifests
+    trials_<question>.txt              trial lists, VoxCeleb's format
+    rejected.csv                       recordings that could not be used
+    speakers.csv                       ids and display names
+    preparation.json                   what all this was made from
+
+The logic is in ``speechbrain_siamese.dataio``; this file connects it.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import soundfile
+from speechbrain.utils.logger import get_logger
+
+from speechbrain_siamese.dataio.cleaning import CleaningSettings
+from speechbrain_siamese.dataio.corpus import (
+    CleanRecording,
+    clean_corpus,
+    write_rejected,
+)
+from speechbrain_siamese.dataio.manifests import (
+    Row,
+    write_manifest,
+    write_trials,
+)
+from speechbrain_siamese.dataio.recordings import find_recordings
+from speechbrain_siamese.dataio.splits import (
+    QUESTIONS,
+    Session,
+    SplitSettings,
+    Stretch,
+    cut_utterances,
+    split_sessions,
+)
+from speechbrain_siamese.dataio.trials import make_trials
+from speechbrain_siamese.utils.whole_file import whole_file
+
+logger = get_logger(__name__)
+
+#: What training needs to be there; preparation.json comes last.
+MANIFESTS = ("train.csv", "valid.csv", "test.csv", "trials_valid.txt")
+
+
+def prepare_youtube(
+    data_folder: str,
+    save_folder: str,
+    cleaning: CleaningSettings,
+    splits: SplitSettings,
+    seed: int,
+    clips_folder: str | None = None,
+    exclude_speakers: str | None = None,
+    n_jobs: int = 1,
+    skip_prep: bool = False,
+) -> None:
+    """Prepare recordings for training; does nothing where nothing changed.
+
+    Arguments
+    ---------
+    data_folder : str
+        The recordings, one folder per speaker.
+    save_folder : str
+        Where everything is written.
+    cleaning : CleaningSettings
+        Rate, cuts and silence removal of the recordings.
+    splits : SplitSettings
+        What is held out.
+    seed : int
+        Decides who is held out.
+    clips_folder : str or None
+        Further speakers of whom there are only short clips, in the same
+        layout. Their ends are not cut, and they only train.
+    exclude_speakers : str or None
+        Text file with the name of a speaker's folder per line: these are left
+        out of both folders.
+    n_jobs : int
+        Recordings cleaned at the same time.
+    skip_prep : bool
+        Take what an earlier run has prepared.
+
+    Raises
+    ------
+    ValueError
+        If the input is unusable: no recordings, fewer than two speakers, or
+        nothing prepared with ``skip_prep``.
+    """
+    save = Path(save_folder)
+    if skip_prep:
+        _check_prepared(save)
+        return
+    excluded = _read_names(exclude_speakers)
+    long_ones, rejected = _clean(
+        data_folder, save / "clean", cleaning, excluded, n_jobs
+    )
+    short_ones: list[CleanRecording] = []
+    if clips_folder:
+        uncut = replace(cleaning, trim_start=0.0, trim_end=0.0)
+        short_ones, rejected_clips = _clean(
+            clips_folder, save / "clean_clips", uncut, excluded, n_jobs
+        )
+        rejected = rejected + rejected_clips
+    write_rejected(rejected, save / "rejected.csv")
+    if rejected:
+        logger.warning(
+            "%d recording(s) cannot be used, for example %s (%s); all are "
+            "listed in %s",
+            len(rejected),
+            rejected[0].recording.path,
+            rejected[0].reason,
+            save / "rejected.csv",
+        )
+
+    fingerprint = _fingerprint(long_ones, short_ones, cleaning, splits, seed)
+    if _is_prepared(save, fingerprint):
+        logger.info("%s: nothing has changed, nothing to prepare", save)
+        return
+    (save / "preparation.json").unlink(missing_ok=True)
+    _write_splits(save, long_ones, short_ones, cleaning, splits, seed)
+    with whole_file(save / "preparation.json") as partial:
+        partial.write_text(
+            json.dumps(
+                {
+                    "fingerprint": fingerprint,
+                    "cleaning": asdict(cleaning),
+                    "splits": asdict(splits),
+                    "seed": seed,
+                    "files": _relative_files(save / "held_out", save),
+                },
+                indent=1,
+            )
+        )
+
+
+def _clean(data_folder, clean_folder, settings, excluded, n_jobs):
+    """Find and clean the recordings of everybody who is not excluded."""
+    recordings = [
+        recording
+        for recording in find_recordings(data_folder)
+        if not {recording.path.parent.name, recording.speaker} & excluded
+    ]
+    return clean_corpus(recordings, clean_folder, settings, n_jobs)
+
+
+def _read_names(path: str | None) -> set[str]:
+    """Names in a text file, one per line."""
+    if not path:
+        return set()
+    if not Path(path).is_file():
+        raise ValueError(
+            f"exclude_speakers names {path}, which is not a file; expected a "
+            "text file with the name of a speaker's folder per line"
+        )
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    return {line.strip() for line in lines if line.strip()}
+
+
+def _fingerprint(long_ones, short_ones, cleaning, splits, seed) -> str:
+    """Hash of what the manifests depend on.
+
+    Cleaned audio is rewritten only when its source or settings change, so its
+    modification time stands for its content.
+    """
+    audio = [
+        [item.recording.session, item.recording.gender, item.recording.name]
+        + [item.path.stat().st_mtime_ns, item.path.stat().st_size]
+        for item in (*long_ones, *short_ones)
+    ]
+    text = json.dumps(
+        [audio, len(short_ones), asdict(cleaning), asdict(splits), seed]
+    )
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _is_prepared(save: Path, fingerprint: str) -> bool:
+    """Whether an earlier run wrote all of this from the same audio."""
+    note = save / "preparation.json"
+    if not note.is_file():
+        return False
+    earlier = json.loads(note.read_text())
+    return earlier["fingerprint"] == fingerprint and all(
+        (save / name).is_file() for name in (*MANIFESTS, *earlier["files"])
+    )
+
+
+def _check_prepared(save: Path) -> None:
+    missing = [
+        name
+        for name in (*MANIFESTS, "preparation.json")
+        if not (save / name).is_file()
+    ]
+    if missing:
+        raise ValueError(
+            f"skip_prep is True, but {save} lacks {', '.join(missing)}: run "
+            "once without skip_prep"
+        )
+
+
+def _relative_files(folder: Path, root: Path) -> list[str]:
+    return sorted(
+        path.relative_to(root).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file()
+    )
+
+
+def _write_splits(save, long_ones, short_ones, cleaning, splits, seed) -> None:
+    """Write manifests, held-out utterances and trial lists."""
+    rate = cleaning.sample_rate
+    recording_of = {item.recording.session: item for item in long_ones}
+    stretches = split_sessions(
+        [
+            Session(
+                item.recording.speaker,
+                item.recording.session,
+                soundfile.info(item.path).frames,
+            )
+            for item in long_ones
+        ],
+        splits,
+        rate,
+        seed,
+    )
+    train = [s for s in stretches if s.role == "train"]
+    rows = [_train_row(s, recording_of, save, rate) for s in train]
+    held_out = {s.session.speaker for s in stretches} - {
+        s.session.speaker for s in train
+    }
+    rows += _clip_rows(short_ones, held_out, save, rate)
+    write_manifest(rows, save / "train.csv")
+
+    utterances: dict[str, list[Row]] = {"valid": []}
+    _delete_files(save / "held_out")
+    for utterance in cut_utterances(stretches, splits, rate):
+        row = _write_utterance(utterance, recording_of, save, rate)
+        utterances.setdefault(utterance.role, []).append(row)
+    write_manifest(utterances["valid"], save / "valid.csv")
+    write_manifest(
+        [row for name in QUESTIONS for row in utterances.get(name, [])],
+        save / "test.csv",
+    )
+    _write_trial_lists(utterances, save, seed)
+    _write_speakers([*long_ones, *short_ones], save / "speakers.csv")
+    logger.info(
+        "%d speakers and %.2f h of speech for training",
+        len({row.spk_id for row in rows}),
+        sum(row.duration for row in rows) / 3600,
+    )
+
+
+def _train_row(stretch: Stretch, recording_of, save: Path, rate: int) -> Row:
+    item = recording_of[stretch.session.session]
+    return Row(
+        ID=stretch.session.session,
+        duration=stretch.samples / rate,
+        wav=f"$data_root/{item.path.relative_to(save).as_posix()}",
+        start=stretch.start,
+        stop=stretch.stop,
+        spk_id=stretch.session.speaker,
+        gender=item.recording.gender,
+        session=stretch.session.session,
+    )
+
+
+def _clip_rows(short_ones, held_out: set[str], save: Path, rate: int):
+    """Rows of the short clips; held-out people must not train here either."""
+    dropped = sum(item.recording.speaker in held_out for item in short_ones)
+    if dropped:
+        logger.info(
+            "%d short clips are left out: their speakers are held out", dropped
+        )
+    return [
+        Row(
+            # A recording of the same name may be among the long ones.
+            ID=f"{item.recording.session}-clip",
+            duration=item.duration,
+            wav=f"$data_root/{item.path.relative_to(save).as_posix()}",
+            start=0,
+            stop=round(item.duration * rate),
+            spk_id=item.recording.speaker,
+            gender=item.recording.gender,
+            session=f"{item.recording.session}-clip",
+        )
+        for item in short_ones
+        if item.recording.speaker not in held_out
+    ]
+
+
+def _write_utterance(
+    utterance: Stretch, recording_of, save: Path, rate: int
+) -> Row:
+    """Write one held-out utterance as a file of its own."""
+    session = utterance.session
+    item = recording_of[session.session]
+    name = f"{session.session}-{utterance.start:09d}"
+    path = save / "held_out" / utterance.role / session.speaker / f"{name}.wav"
+    samples, _ = soundfile.read(
+        item.path, start=utterance.start, stop=utterance.stop, dtype="int16"
+    )
+    with whole_file(path) as partial:
+        soundfile.write(partial, samples, rate, format="WAV")
+    return Row(
+        ID=f"{utterance.role}-{name}",
+        duration=utterance.samples / rate,
+        wav=f"$data_root/{path.relative_to(save).as_posix()}",
+        start=0,
+        stop=utterance.samples,
+        spk_id=session.speaker,
+        gender=item.recording.gender,
+        session=session.session,
+    )
+
+
+def _write_trial_lists(utterances, save: Path, seed: int) -> None:
+    """Write one list a question; say which the data cannot answer."""
+    for question in ("valid", *QUESTIONS):
+        trials = make_trials(utterances, question, seed)
+        path = save / f"trials_{question}.txt"
+        if trials:
+            write_trials(trials, path)
+            continue
+        path.unlink(missing_ok=True)
+        if question == "valid":
+            raise ValueError(
+                "the recordings are too few or too short for validation: it "
+                "needs two held-out utterances of each of two speakers. Add "
+                "recordings, or lower trim_start, trim_end, utterance_len or "
+                "guard_gap"
+            )
+        logger.warning("the data cannot answer the question '%s'", question)
+
+
+def _write_speakers(items, path: Path) -> None:
+    """Write ids beside display names."""
+    people = {
+        item.recording.speaker: (item.recording.name, item.recording.gender)
+        for item in items
+    }
+    with (
+        whole_file(path) as partial,
+        open(partial, "w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(["spk_id", "name", "gender"])
+        for speaker, (name, gender) in sorted(people.items()):
+            writer.writerow([speaker, name, gender])
+
+
+def _delete_files(folder: Path) -> None:
+    """Delete the utterances of an earlier preparation."""
+    for path in sorted(folder.rglob("*.wav")):
+        path.unlink()

@@ -1,0 +1,398 @@
+"""SiameseBrain: SpeechBrain's training loop for a Siamese encoder.
+
+One batch is P speakers x K clips; each clip is encoded once and the
+contrastive loss sees every pair. A classifier over the training speakers is
+learnt beside it, which steadies the training and gives the export its
+``classify_file``.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import speechbrain as sb
+import torch
+from speechbrain.utils import checkpoints
+from speechbrain.utils.distributed import run_on_main
+from speechbrain.utils.logger import get_logger
+
+from speechbrain_siamese.dataio.manifests import Trial
+from speechbrain_siamese.lobes.features import subtract_mean
+from speechbrain_siamese.nnet.losses import all_pairs
+from speechbrain_siamese.utils.metrics import verification_metrics
+from speechbrain_siamese.utils.plots import plot_distances, plot_scores
+
+logger = get_logger(__name__)
+
+
+@checkpoints.register_checkpoint_hooks
+class TrainingHistory:
+    """What a resumed training has to know of the time before.
+
+    Attributes
+    ----------
+    epochs : list of dict
+        Figures of each finished epoch.
+    sums : dict of str : float
+        Running sums of the epoch under way.
+    seconds : float
+        Time spent in training steps and validation so far.
+    """
+
+    def __init__(self):
+        self.epochs: list[dict] = []
+        self.sums: dict[str, float] = {}
+        self.seconds = 0.0
+
+    @checkpoints.mark_as_saver
+    def save(self, path):
+        """Save as tensors, numbers and strings."""
+        torch.save(vars(self), path)
+
+    @checkpoints.mark_as_loader
+    def load(self, path, end_of_epoch=False):
+        """Load what ``save`` wrote."""
+        del end_of_epoch
+        vars(self).update(torch.load(path, weights_only=True))
+
+
+class SiameseBrain(sb.Brain):
+    """Train and measure a Siamese encoder.
+
+    Modules: ``compute_features``, ``embedding_model``, ``classifier``.
+    Hyperparameters: ``compute_cost`` (called as ``loss(embeddings, labels)``),
+    ``classifier_cost`` and ``classifier_weight``, ``speed_perturb``,
+    ``fea_augment``, ``lr_schedule``, ``history``, ``seed``,
+    ``number_of_epochs``, ``max_minutes``, ``window_samples``,
+    ``train_logger``, ``figures_folder``.
+
+    Set ``trials`` before ``fit`` and ``evaluate``: lists of ``Trial`` by
+    question (``valid``, and those of the test).
+    """
+
+    trials: dict[str, list[Trial]]
+
+    def compute_forward(self, batch, stage):
+        """Encode the clips of a batch, each once.
+
+        Arguments
+        ---------
+        batch : PaddedBatch
+            With ``sig`` (batch, time).
+        stage : sb.Stage
+
+        Returns
+        -------
+        torch.Tensor
+            Embeddings, (batch, 1, dim).
+        """
+        batch = batch.to(self.device)
+        wavs, lengths = batch.sig
+        if stage != sb.Stage.TRAIN:
+            feats = self.modules.compute_features(wavs)
+            return self.modules.embedding_model(feats, lengths)
+        # The window was drawn longer, so that the fastest speed still fills it.
+        wavs = self.hparams.speed_perturb(wavs)
+        feats = self.modules.compute_features(
+            wavs[:, : self.hparams.window_samples]
+        )
+        # A masked stretch is set to zero, which is the mean only after this.
+        feats, lengths = self.hparams.fea_augment(
+            subtract_mean(feats), torch.ones_like(lengths)
+        )
+        return self.modules.embedding_model(feats, lengths)
+
+    def compute_objectives(self, predictions, batch, stage):
+        """Contrastive loss over all pairs, plus the weighted classifier's.
+
+        Arguments
+        ---------
+        predictions : torch.Tensor
+            Embeddings, (batch, 1, dim).
+        batch : PaddedBatch
+            With ``spk_id_encoded`` in training.
+        stage : sb.Stage
+
+        Returns
+        -------
+        torch.Tensor
+            The loss; outside training the loss is computed over the trials at
+            the end of the stage, and 0 is returned here.
+        """
+        embeddings = predictions.squeeze(1)
+        if stage != sb.Stage.TRAIN:
+            for wav, embedding in zip(
+                batch.wav, embeddings.float().cpu(), strict=True
+            ):
+                self.embeddings[self._trial_name(wav)] = embedding
+            return torch.zeros((), device=self.device)
+        labels = batch.spk_id_encoded.data.to(self.device).reshape(-1)
+        loss = self.hparams.compute_cost(embeddings, labels)
+        with torch.no_grad():
+            distances, same = all_pairs(embeddings, labels)
+            self._count("similar", distances[same])
+            self._count("dissimilar", distances[~same])
+        if self.hparams.classifier_weight:
+            loss = loss + self.hparams.classifier_weight * (
+                self._classifier_loss(predictions, labels)
+            )
+        return loss
+
+    def _classifier_loss(self, predictions, labels):
+        """Cost of naming the speaker; each speed counts as other speakers.
+
+        A voice at another speed is another voice (Yamamoto et al. 2019,
+        "Speaker augmentation and bandwidth extension"), so the classifier has
+        one class per speaker and speed.
+        """
+        speed = int(self.hparams.speed_perturb.samp_index)
+        classes = labels + speed * self.hparams.speakers
+        return self.hparams.classifier_cost(
+            self.modules.classifier(predictions.float()), classes.unsqueeze(1)
+        )
+
+    def _count(self, side, distances):
+        sums = self.hparams.history.sums
+        for key, value in (
+            (f"{side}_sum", float(distances.double().sum())),
+            (f"{side}_pairs", distances.numel()),
+        ):
+            sums[key] = sums.get(key, 0) + value
+
+    def on_fit_start(self):
+        """Restore the checkpoint; end at once if the time was over already."""
+        super().on_fit_start()
+        self._started = time.monotonic() - self.hparams.history.seconds
+        if self._out_of_time():
+            counter = self.hparams.epoch_counter
+            counter.limit = counter.current
+
+    def on_fit_batch_start(self, batch, should_step):
+        """Set the learning rate and every random state of the step.
+
+        SpeechBrain does not restore random states: what the augmenters draw
+        has to follow from seed, epoch and step.
+        """
+        epoch = self.hparams.epoch_counter.current
+        sequence = np.random.SeedSequence([self.hparams.seed, epoch, self.step])
+        state = int(sequence.generate_state(1)[0])
+        random.seed(state)
+        np.random.seed(state)
+        torch.manual_seed(state)
+        self.hparams.history.seconds = time.monotonic() - self._started
+        if should_step:
+            self.lr = self.hparams.lr_schedule(self.optimizer, self.progress())
+
+    def progress(self) -> float:
+        """Share of the training that is over, 0 to 1, by steps or by time."""
+        epoch = self.hparams.epoch_counter.current - 1
+        steps = len(self.train_sampler)
+        done = (epoch + (self.step - 1) / steps) / self.hparams.number_of_epochs
+        if self.hparams.max_minutes:
+            spent = self.hparams.history.seconds / 60
+            done = max(done, spent / self.hparams.max_minutes)
+        return min(1.0, done)
+
+    def _out_of_time(self) -> bool:
+        """Whether ``max_minutes`` are over."""
+        minutes = self.hparams.max_minutes
+        return bool(minutes) and self.hparams.history.seconds >= 60 * minutes
+
+    @property
+    def _optimizer_step_limit_exceeded(self):
+        """End the epoch, and then the training, when the time is over."""
+        return self._out_of_time() or super()._optimizer_step_limit_exceeded
+
+    def on_stage_start(self, stage, epoch=None):
+        """Forget the embeddings of the stage before."""
+        del epoch
+        self.embeddings: dict[str, torch.Tensor] = {}
+
+    def on_stage_end(self, stage, stage_loss, epoch=None):
+        """Score the trials, log, draw, and keep the checkpoint.
+
+        Arguments
+        ---------
+        stage : sb.Stage
+        stage_loss : float
+            Mean loss of the stage's batches.
+        epoch : int or None
+        """
+        history = self.hparams.history
+        if stage == sb.Stage.TRAIN:
+            self.train_stats = {"loss": stage_loss, **self._train_distances()}
+            history.sums = {}
+            return
+        if stage == sb.Stage.TEST:
+            self.test_scores = {
+                question: self.score(trials)[0]
+                for question, trials in self.trials.items()
+                if question != "valid"
+            }
+            return
+        history.seconds = time.monotonic() - self._started
+        scores, labels = self.score(self.trials["valid"])
+        stats = self._valid_stats(scores, labels)
+        history.epochs.append(
+            {
+                "epoch": epoch,
+                "lr": self.lr,
+                **{f"train_{k}": v for k, v in self.train_stats.items()},
+                **{f"valid_{k}": v for k, v in stats.items()},
+            }
+        )
+        self.hparams.train_logger.log_stats(
+            stats_meta={"epoch": epoch, "lr": self.lr},
+            train_stats=self.train_stats,
+            valid_stats=stats,
+        )
+        run_on_main(self._draw, args=[scores, labels, stats["threshold"]])
+        self.checkpointer.save_and_keep_only(
+            meta={
+                "epoch": epoch,
+                "EER": stats["eer"],
+                "threshold": stats["threshold"],
+            },
+            min_keys=["EER"],
+        )
+
+    def on_evaluate_start(self, max_key=None, min_key=None):
+        """Load the best checkpoint and its threshold."""
+        found = self.checkpointer.recover_if_possible(
+            max_key=max_key, min_key=min_key
+        )
+        if found is None:
+            raise ValueError(
+                f"there is no checkpoint in {self.checkpointer.checkpoints_dir}"
+                ": train first"
+            )
+        self.threshold = found.meta["threshold"]
+        self.best = found.meta["epoch"]
+
+    def score(self, trials: list[Trial]) -> tuple[np.ndarray, np.ndarray]:
+        """Cosine scores of trials from the stage's embeddings.
+
+        Arguments
+        ---------
+        trials : list of Trial
+
+        Returns
+        -------
+        scores : np.ndarray
+            (trials,)
+        labels : np.ndarray
+            (trials,), 1 the same speaker, 0 different ones.
+        """
+        enrol = torch.stack([self.embeddings[trial.enrol] for trial in trials])
+        test = torch.stack([self.embeddings[trial.test] for trial in trials])
+        scores = torch.nn.functional.cosine_similarity(enrol, test, dim=-1)
+        return scores.numpy(), np.array([trial.label for trial in trials])
+
+    def best_epoch(self) -> dict:
+        """Number and validation figures of the epoch that was kept.
+
+        Returns
+        -------
+        dict
+            ``best_epoch``, ``threshold`` and ``valid``.
+        """
+        prefix = "valid_"
+        figures = next(
+            epoch
+            for epoch in self.hparams.history.epochs
+            if epoch["epoch"] == self.best
+        )
+        return {
+            "best_epoch": self.best,
+            "threshold": self.threshold,
+            "valid": {
+                key.removeprefix(prefix): value
+                for key, value in figures.items()
+                if key.startswith(prefix)
+            },
+        }
+
+    def speaker_of(self, dataset) -> dict[str, str]:
+        """Speaker of each held-out utterance, by the name trials use.
+
+        Arguments
+        ---------
+        dataset : DynamicItemDataset
+
+        Returns
+        -------
+        dict of str : str
+        """
+        return {
+            self._trial_name(row["wav"]): row["spk_id"]
+            for row in dataset.data.values()
+        }
+
+    @torch.no_grad()
+    def mean_embedding(self, dataset, batches: int = 4) -> torch.Tensor:
+        """Mean embedding of training windows, for the export.
+
+        Arguments
+        ---------
+        dataset : WindowDataset
+            The training manifest.
+        batches : int
+            How many of the sampler's batches are averaged.
+
+        Returns
+        -------
+        torch.Tensor
+            (dim,)
+        """
+        self.modules.eval()
+        embeddings = []
+        for step in range(batches):
+            wavs = torch.stack(
+                [
+                    dataset[draw]["sig"]
+                    for draw in self.train_sampler.draw_batch(0, step)
+                ]
+            ).to(self.device)
+            embeddings.append(
+                self.modules.embedding_model(
+                    self.modules.compute_features(wavs)
+                )
+            )
+        return torch.cat(embeddings).mean(dim=(0, 1)).cpu()
+
+    def _train_distances(self) -> dict[str, float]:
+        sums = self.hparams.history.sums
+        return {
+            f"distance_{side}": sums.get(f"{side}_sum", float("nan"))
+            / max(1, sums.get(f"{side}_pairs", 0))
+            for side in ("similar", "dissimilar")
+        }
+
+    def _valid_stats(self, scores, labels) -> dict[str, float]:
+        """All figures of the validation trials, and the loss over them."""
+        stats = verification_metrics(scores, labels)
+        loss = self.hparams.compute_cost
+        if hasattr(loss, "over_pairs"):
+            distances = torch.from_numpy(2 - 2 * scores).clamp(min=0).sqrt()
+            same = torch.from_numpy(labels == 1)
+            stats = {"loss": float(loss.over_pairs(distances, same)), **stats}
+        return stats
+
+    def _draw(self, scores, labels, threshold):
+        folder = Path(self.hparams.figures_folder)
+        plot_distances(self.hparams.history.epochs, folder / "distances.png")
+        plot_scores(
+            scores,
+            labels,
+            threshold,
+            folder / "scores_valid.png",
+            title="validation trials",
+        )
+
+    @staticmethod
+    def _trial_name(wav: str) -> str:
+        """Name by which trials know an utterance: from ``held_out`` on."""
+        return wav[wav.rindex("held_out/") :]

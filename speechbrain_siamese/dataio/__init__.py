@@ -1,0 +1,1 @@
+"""From recordings to batches: decoding, cleaning, splits, sampling."""

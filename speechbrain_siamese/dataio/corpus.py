@@ -1,0 +1,416 @@
+"""Turns recordings into a folder of cleaned audio: parallel and resumable.
+
+Each recording becomes ``<output>/<speaker>/<session>.wav`` (mono, 16 bit) and
+a small JSON file beside it, which says what the audio was made from. A rerun
+decodes only what is new or changed.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from joblib import Parallel, delayed
+from speechbrain.utils.logger import get_logger
+from tqdm import tqdm
+
+from speechbrain_siamese.dataio.cleaning import (
+    CleaningSettings,
+    trim,
+    voiced_stretches,
+)
+from speechbrain_siamese.dataio.decoding import DecodingError, decode_blocks
+from speechbrain_siamese.dataio.recordings import Recording
+
+logger = get_logger(__name__)
+
+# Part of every key: a change of method here rebuilds what older code made.
+MADE_BY = "speechbrain_siamese.dataio.corpus 1"
+PARTIAL = ".partial"
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class CleanRecording:
+    """A recording and its cleaned audio.
+
+    Arguments
+    ---------
+    recording : Recording
+        Whose it is and where it came from.
+    path : Path
+        The cleaned audio: mono, 16-bit WAV.
+    duration : float
+        Seconds of the cleaned audio.
+    raw_duration : float
+        Seconds of the original recording.
+    kept : tuple[tuple[float, float], ...]
+        Stretches of the original recording, in seconds, that the cleaned
+        audio consists of.
+    """
+
+    recording: Recording
+    path: Path
+    duration: float
+    raw_duration: float
+    kept: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A recording that can't be used, and why.
+
+    Arguments
+    ---------
+    recording : Recording
+        The recording.
+    reason : str
+        For people to read.
+    """
+
+    recording: Recording
+    reason: str
+
+
+class _Unusable(Exception):
+    """Says why a recording is rejected."""
+
+
+def clean_corpus(
+    recordings: Sequence[Recording],
+    output_folder: str | Path,
+    settings: CleaningSettings,
+    n_jobs: int = 1,
+    progressbar: bool = True,
+) -> tuple[list[CleanRecording], list[Rejected]]:
+    """Decodes and cleans recordings into a folder.
+
+    A recording that is the same as in an earlier run, with the same
+    settings, is not decoded again. Audio that an earlier run made from
+    recordings which are no longer given is removed. The folder must not be
+    written to by two runs at once.
+
+    Arguments
+    ---------
+    recordings : Sequence[Recording]
+        As found by ``find_recordings``.
+    output_folder : str | Path
+        Where the cleaned audio goes; not the recordings' own folder.
+    settings : CleaningSettings
+        What is cut and dropped.
+    n_jobs : int
+        Recordings cleaned at the same time, -1 for one per core. The result
+        does not depend on it.
+    progressbar : bool
+        Whether to show how many recordings are done.
+
+    Returns
+    -------
+    tuple[list[CleanRecording], list[Rejected]]
+        Both in the order of ``recordings``.
+
+    Raises
+    ------
+    ValueError
+        If the output folder holds the recordings or two recordings share a
+        session id.
+    """
+    output = Path(output_folder)
+    _check(recordings, output)
+    output.mkdir(parents=True, exist_ok=True)
+    _sweep(recordings, output)
+    jobs = Parallel(n_jobs=n_jobs, return_as="generator")(
+        delayed(_clean)(recording, output, settings) for recording in recordings
+    )
+    results = list(
+        tqdm(
+            jobs,
+            total=len(recordings),
+            desc="Cleaning",
+            unit="recording",
+            disable=not progressbar,
+        )
+    )
+    cleaned = [r for r in results if isinstance(r, CleanRecording)]
+    rejected = [r for r in results if isinstance(r, Rejected)]
+    logger.info(
+        "%s: %d recordings, %.2f h of %.2f h kept, %d rejected",
+        output,
+        len(cleaned),
+        sum(r.duration for r in cleaned) / 3600,
+        sum(r.raw_duration for r in cleaned) / 3600,
+        len(rejected),
+    )
+    return cleaned, rejected
+
+
+def write_rejected(rejected: Sequence[Rejected], path: str | Path) -> None:
+    """Writes the rejected recordings as CSV: speaker, recording, reason.
+
+    The recording is told as ``<folder>/<file>``.
+
+    Arguments
+    ---------
+    rejected : Sequence[Rejected]
+        As ``clean_corpus`` returns them.
+    path : str | Path
+        The file; replaced as a whole.
+    """
+    path = Path(path)
+    partial = _partial(path)
+    with open(partial, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["speaker", "recording", "reason"])
+        for item in rejected:
+            file_path = item.recording.path
+            writer.writerow(
+                [
+                    item.recording.speaker,
+                    f"{file_path.parent.name}/{file_path.name}",
+                    item.reason,
+                ]
+            )
+    os.replace(partial, path)
+
+
+def _check(recordings: Sequence[Recording], output: Path) -> None:
+    counts = Counter(recording.session.lower() for recording in recordings)
+    twice = sorted(session for session, n in counts.items() if n > 1)
+    if twice:
+        raise ValueError(
+            f"session ids must be unique, found more than once: {twice}"
+        )
+    inside = output.resolve()
+    for recording in recordings:
+        if inside in recording.path.resolve().parents:
+            raise ValueError(
+                f"output folder {output} holds the recording "
+                f"{recording.path}: choose a folder of its own for the "
+                "cleaned audio"
+            )
+
+
+def _sweep(recordings: Sequence[Recording], output: Path) -> None:
+    """Removes what killed runs left and what is no longer wanted."""
+    for path in output.glob(f"*/.*{PARTIAL}"):
+        path.unlink()
+    wanted = {_note_path(recording, output) for recording in recordings}
+    for path in sorted(set(output.glob("*/*.json")) - wanted):
+        if _read_note(path):
+            path.with_suffix(".wav").unlink(missing_ok=True)
+            path.unlink()
+            logger.info("%s: removed, its recording is gone", path)
+
+
+def _clean(
+    recording: Recording, output: Path, settings: CleaningSettings
+) -> CleanRecording | Rejected:
+    """Cleans one recording, or takes what an earlier run made of it."""
+    note_path = _note_path(recording, output)
+    audio_path = note_path.with_suffix(".wav")
+    try:
+        key = _key(recording.path, settings)
+    except OSError as error:
+        # Not remembered: it may be readable next time.
+        return Rejected(recording, f"unreadable: {error.strerror or error}")
+    note = _read_note(note_path)
+    if note.get("key") != key or not _same_size(note, audio_path):
+        # The old note goes first: new audio must never meet it.
+        note_path.unlink(missing_ok=True)
+        note = _build(recording, audio_path, settings)
+        note.update(made_by=MADE_BY, key=key)
+        # Audio first: audio without its note is made again.
+        partial = _partial(note_path)
+        partial.write_text(json.dumps(note), encoding="utf-8")
+        os.replace(partial, note_path)
+    if "rejected" in note:
+        return Rejected(recording, note["rejected"])
+    return CleanRecording(
+        recording=recording,
+        path=audio_path,
+        duration=note["duration"],
+        raw_duration=note["raw_duration"],
+        kept=tuple((start, stop) for start, stop in note["kept"]),
+    )
+
+
+def _build(
+    recording: Recording, audio_path: Path, settings: CleaningSettings
+) -> dict:
+    """Writes the cleaned audio; what the note says about it."""
+    audio_path.parent.mkdir(parents=True, exist_ok=True)
+    spool = _partial(audio_path.with_suffix(".samples"))
+    try:
+        try:
+            return _from_spool(recording, spool, audio_path, settings)
+        except _Unusable as error:
+            audio_path.unlink(missing_ok=True)
+            return {"rejected": str(error)}
+    finally:
+        # Behind the handler, which lets go of the map: Windows does not
+        # remove a mapped file.
+        spool.unlink(missing_ok=True)
+
+
+def _from_spool(
+    recording: Recording,
+    spool: Path,
+    audio_path: Path,
+    settings: CleaningSettings,
+) -> dict:
+    """Decodes to ``spool``, cleans from there; durations and stretches."""
+    rate = settings.sample_rate
+    total = _spool(recording, spool, settings)
+    # Mapped, not read: recordings of hours stay on disk.
+    raw = np.memmap(spool, dtype=np.float32, mode="r", shape=(total,))
+    stretches = _stretches(raw, settings)
+    _write_audio(raw, stretches, audio_path, rate)
+    return {
+        "duration": sum(stop - start for start, stop in stretches) / rate,
+        "raw_duration": total / rate,
+        "kept": [[start / rate, stop / rate] for start, stop in stretches],
+        "bytes": audio_path.stat().st_size,
+    }
+
+
+def _spool(
+    recording: Recording, spool: Path, settings: CleaningSettings
+) -> int:
+    """Decodes into a file of float32; the number of samples."""
+    total = 0
+    blocks = decode_blocks(recording.path, settings.sample_rate)
+    with open(spool, "wb") as file:
+        while True:
+            try:
+                block = next(blocks, None)
+            except DecodingError as error:
+                # The note outlives a move of the corpus.
+                reason = str(error).removeprefix(f"{recording.path}: ")
+                raise _Unusable(f"unreadable: {reason}") from error
+            if block is None:
+                return total
+            if not np.isfinite(block).all():
+                raise _Unusable(
+                    "NaN or infinite samples near "
+                    f"{total / settings.sample_rate:.0f} s: export it again "
+                    "from its source"
+                )
+            block.tofile(file)
+            total += len(block)
+
+
+def _stretches(
+    raw: np.ndarray, settings: CleaningSettings
+) -> list[tuple[int, int]]:
+    """Sample ranges of the original to keep."""
+    rate = settings.sample_rate
+    seconds = len(raw) / rate
+    trimmed = trim(raw, rate, settings.trim_start, settings.trim_end)
+    if not len(trimmed):
+        raise _Unusable(
+            f"shorter than the cuts: {seconds:.1f} s long, trim_start "
+            f"{settings.trim_start:g} s and trim_end {settings.trim_end:g} s "
+            "leave nothing"
+        )
+    found = voiced_stretches(
+        trimmed,
+        rate,
+        settings.silence_threshold,
+        settings.min_silence,
+        settings.keep_silence,
+        settings.silence_relative,
+    )
+    if not found:
+        raise _Unusable(
+            f"silent: no sound in {len(trimmed) / rate:.1f} s between the "
+            f"cuts, their peak is {_decibel(trimmed)}"
+        )
+    left = sum(stop - start for start, stop in found) / rate
+    if left < settings.min_duration:
+        raise _Unusable(
+            f"too short: {left:.2f} s left of {seconds:.1f} s, min_duration "
+            f"is {settings.min_duration:g} s"
+        )
+    offset = round(settings.trim_start * rate)
+    return [(start + offset, stop + offset) for start, stop in found]
+
+
+def _decibel(samples: np.ndarray) -> str:
+    """Peak of samples for people to read."""
+    peak = max(float(samples.max()), -float(samples.min()))
+    return f"{20 * math.log10(peak):.1f} dBFS" if peak else "zero"
+
+
+def _write_audio(
+    raw: np.ndarray,
+    stretches: list[tuple[int, int]],
+    path: Path,
+    sample_rate: int,
+) -> None:
+    """16-bit WAV of the stretches; scaled down only if it would clip."""
+    peak = max(float(np.abs(part).max()) for part in _parts(raw, stretches))
+    scale = 32768 / max(1.0, peak)
+    partial = _partial(path)
+    with soundfile.SoundFile(
+        partial, "w", sample_rate, 1, subtype="PCM_16", format="WAV"
+    ) as file:
+        for part in _parts(raw, stretches):
+            whole = np.rint(part * scale).clip(-32768, 32767)
+            file.write(whole.astype(np.int16))
+    os.replace(partial, path)
+
+
+def _parts(
+    raw: np.ndarray, stretches: list[tuple[int, int]]
+) -> Iterator[np.ndarray]:
+    """The stretches in pieces that fit in memory."""
+    for start, stop in stretches:
+        for first in range(start, stop, CHUNK):
+            yield raw[first : min(stop, first + CHUNK)]
+
+
+def _key(path: Path, settings: CleaningSettings) -> str:
+    """Hash of what the cleaned audio depends on: source and settings."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(json.dumps([MADE_BY, asdict(settings)]).encode())
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _note_path(recording: Recording, output: Path) -> Path:
+    return output / recording.speaker / f"{recording.session}.json"
+
+
+def _read_note(path: Path) -> dict:
+    """A note of an earlier run; empty if there is none of ours."""
+    try:
+        note = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    ours = isinstance(note, dict) and str(note.get("made_by", "")).startswith(
+        MADE_BY.split()[0]
+    )
+    return note if ours else {}
+
+
+def _same_size(note: dict, audio_path: Path) -> bool:
+    """Whether the audio is the one that the note speaks of."""
+    if "rejected" in note:
+        return True
+    return audio_path.is_file() and audio_path.stat().st_size == note["bytes"]
+
+
+def _partial(path: Path) -> Path:
+    """Hidden temporary name in the same folder."""
+    return path.with_name(f".{path.name}{PARTIAL}")

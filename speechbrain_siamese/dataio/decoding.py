@@ -1,0 +1,231 @@
+"""Decodes audio of any format into blocks of mono samples.
+
+PyAV (FFmpeg) decodes, NumPy averages the channels at the native rate and
+soxr resamples as a stream, so that a recording of hours never sits in memory
+and blocks join without clicks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import soxr
+from speechbrain.utils.logger import get_logger
+
+logger = get_logger(__name__)
+
+
+class DecodingError(ValueError):
+    """A file can't be decoded; the message names the file and the reason."""
+
+
+def decode(path: str | Path, sample_rate: int) -> np.ndarray:
+    """A whole file as mono samples.
+
+    Arguments
+    ---------
+    path : str | Path
+        Audio (or video with sound) of any format that FFmpeg knows.
+    sample_rate : int
+        Rate of the result in Hz.
+
+    Returns
+    -------
+    np.ndarray
+        float32, (samples,), full scale is 1.
+
+    Raises
+    ------
+    DecodingError
+        If the file is missing, empty or holds nothing that can be decoded.
+    """
+    return np.concatenate(list(decode_blocks(path, sample_rate)))
+
+
+def decode_blocks(
+    path: str | Path, sample_rate: int, block_seconds: float = 30.0
+) -> Iterator[np.ndarray]:
+    """A file as consecutive blocks of mono samples, in bounded memory.
+
+    Channels are averaged at the native rate. Packets that can't be decoded
+    are skipped and counted in one warning; another warning tells if clearly
+    less came out than the container promises. NaN and infinite samples of
+    float files pass through.
+
+    Arguments
+    ---------
+    path : str | Path
+        Audio (or video with sound) of any format that FFmpeg knows.
+    sample_rate : int
+        Rate of the result in Hz.
+    block_seconds : float
+        Duration of every block but the last.
+
+    Yields
+    ------
+    np.ndarray
+        float32, (samples,), full scale is 1.
+
+    Raises
+    ------
+    DecodingError
+        If the file is missing, empty or holds nothing that can be decoded.
+    """
+    path = Path(path)
+    size = max(1, round(block_seconds * sample_rate))
+    pending: list[np.ndarray] = []
+    waiting = total = 0
+    for piece in _resampled(_checked(path), sample_rate):
+        pending.append(piece)
+        waiting += len(piece)
+        total += len(piece)
+        if waiting >= size:
+            joined = np.concatenate(pending)
+            whole = len(joined) - len(joined) % size
+            for start in range(0, whole, size):
+                yield joined[start : start + size]
+            pending, waiting = [joined[whole:]], len(joined) - whole
+    if waiting:
+        yield np.concatenate(pending)
+    if not total:
+        raise DecodingError(f"{path}: no samples could be decoded")
+
+
+def _checked(path: Path) -> Iterator[tuple[np.ndarray, int]]:
+    """Mono frames of a file with any failure told as DecodingError."""
+    if not path.is_file():
+        raise DecodingError(f"{path}: no such file")
+    try:
+        if path.stat().st_size == 0:
+            raise DecodingError(f"{path}: zero bytes")
+        yield from _mono_frames(path)
+    except DecodingError:
+        raise
+    except Exception as error:
+        # FFmpeg's errors derive from many built-in types, and a broken file
+        # can meet others in PyAV: to the caller all say "can't be decoded".
+        # Only this process's own want of memory is no fault of the file.
+        if isinstance(error, MemoryError) and not isinstance(
+            error, av.FFmpegError
+        ):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise DecodingError(
+            f"{path}: no audio that can be decoded, or cut off "
+            f"({type(error).__name__}: {reason})"
+        ) from error
+
+
+def _mono_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
+    """Each decoded frame as mono float32 with its sample rate."""
+    av.logging.set_level(av.logging.PANIC)
+    seconds = 0.0
+    problems: list[str] = []
+    # An absolute path can't be mistaken for a URL ("a:b.wav"), and a
+    # playlist in disguise must not reach for the network.
+    with av.open(
+        os.path.abspath(path), options={"protocol_whitelist": "file"}
+    ) as container:
+        stream = container.streams.best("audio")
+        if stream is None:
+            raise DecodingError(f"{path}: no audio stream")
+        promised = _promised_seconds(container, stream)
+        for frame in _frames(container, stream, problems):
+            seconds += frame.samples / frame.sample_rate
+            yield _mono(frame), frame.sample_rate
+    if seconds == 0:
+        reason = f" ({problems[-1]})" if problems else ""
+        raise DecodingError(f"{path}: nothing in it could be decoded{reason}")
+    if problems:
+        logger.warning(
+            "%s: skipped %d packets that could not be decoded (%s)",
+            path,
+            len(problems),
+            problems[-1],
+        )
+    missing = promised - seconds
+    if missing > 1 and missing > 0.02 * promised:
+        logger.warning(
+            "%s: %.1f s could be decoded of the %.1f s which the file "
+            "promises; it may be cut off",
+            path,
+            seconds,
+            promised,
+        )
+
+
+def _frames(
+    container: av.container.InputContainer,
+    stream: av.AudioStream,
+    problems: list[str],
+) -> Iterator[av.AudioFrame]:
+    """Decoded frames; what can't be decoded is told in ``problems``."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError as error:
+            # Nothing can be read behind this point.
+            problems.append(error.strerror)
+            return
+        if packet is None:
+            return
+        try:
+            frames = packet.decode()
+        except av.EOFError:
+            return
+        except av.FFmpegError as error:
+            problems.append(error.strerror)
+            continue
+        yield from frames
+
+
+def _promised_seconds(
+    container: av.container.InputContainer, stream: av.AudioStream
+) -> float:
+    """Duration that the container tells, 0 if it tells none."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    if container.duration is not None:
+        return container.duration / av.time_base
+    return 0.0
+
+
+def _mono(frame: av.AudioFrame) -> np.ndarray:
+    """Mean of a frame's channels; integers scaled so that full scale is 1."""
+    samples = frame.to_ndarray()
+    if not frame.format.is_planar:
+        samples = samples.reshape(-1, len(frame.layout.channels)).T
+    if samples.dtype.kind in "iu":
+        bits = 8 * samples.dtype.itemsize
+        offset = 128.0 if samples.dtype.kind == "u" else 0.0
+        samples = (samples - np.float64(offset)) / 2.0 ** (bits - 1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return samples.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+
+def _resampled(
+    frames: Iterator[tuple[np.ndarray, int]], sample_rate: int
+) -> Iterator[np.ndarray]:
+    """Streams frames through soxr; a new stream where the rate changes."""
+    resampler, rate = None, None
+    nothing = np.zeros(0, dtype=np.float32)
+    for samples, frame_rate in frames:
+        if frame_rate != rate:
+            if resampler is not None:
+                yield resampler.resample_chunk(nothing, last=True)
+            rate, resampler = frame_rate, None
+            if rate != sample_rate:
+                resampler = soxr.ResampleStream(
+                    rate, sample_rate, 1, dtype="float32"
+                )
+        if resampler is None:
+            yield samples
+        else:
+            yield resampler.resample_chunk(samples)
+    if resampler is not None:
+        yield resampler.resample_chunk(nothing, last=True)

@@ -1,0 +1,140 @@
+"""Manifests (SpeechBrain CSV) and trial lists (VoxCeleb text)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from speechbrain_siamese.utils.whole_file import whole_file
+
+
+@dataclass(frozen=True)
+class Row:
+    """One usable stretch of a cleaned recording.
+
+    Arguments
+    ---------
+    ID : str
+        Unique in the manifest, ASCII without spaces.
+    duration : float
+        Seconds.
+    wav : str
+        Path of the file; begins with ``$data_root``.
+    start : int
+        First sample.
+    stop : int
+        Sample after the last.
+    spk_id : str
+        Speaker.
+    gender : str
+        As the user gave it, empty if unknown.
+    session : str
+        The original recording.
+    """
+
+    ID: str
+    duration: float
+    wav: str
+    start: int
+    stop: int
+    spk_id: str
+    gender: str
+    session: str
+
+
+def write_manifest(rows: Iterable[Row], path: str | Path) -> None:
+    """Write a manifest, whole or not at all.
+
+    Arguments
+    ---------
+    rows : Iterable[Row]
+    path : str or Path
+    """
+    with (
+        whole_file(path) as partial,
+        open(partial, "w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, [field.name for field in fields(Row)])
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({**asdict(row), "duration": f"{row.duration:.4f}"})
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Two utterances and whether they are one speaker's.
+
+    Arguments
+    ---------
+    label : int
+        1 the same speaker, 0 different ones.
+    enrol : str
+        Path of the one, relative to the list's audio folder.
+    test : str
+        Path of the other.
+    """
+
+    label: int
+    enrol: str
+    test: str
+
+
+def write_trials(trials: Iterable[Trial], path: str | Path) -> None:
+    """Write a trial list in VoxCeleb's format, ``1 enrol.wav test.wav``.
+
+    Arguments
+    ---------
+    trials : Iterable[Trial]
+    path : str or Path
+    """
+    with whole_file(path) as partial:
+        partial.write_text(
+            "".join(f"{t.label} {t.enrol} {t.test}\n" for t in trials),
+            encoding="utf-8",
+        )
+
+
+def read_trials(path: str | Path) -> list[Trial]:
+    """Read a trial list in VoxCeleb's format.
+
+    Arguments
+    ---------
+    path : str or Path
+
+    Returns
+    -------
+    list of Trial
+
+    Raises
+    ------
+    ValueError
+        If the file is missing or empty, or a line is not of the format.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "trials.txt"
+    >>> write_trials([Trial(1, "a/1.wav", "a/2.wav")], path)
+    >>> read_trials(path)
+    [Trial(label=1, enrol='a/1.wav', test='a/2.wav')]
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"there is no trial list {path}")
+    trials = []
+    for number, line in enumerate(
+        path.read_text(encoding="utf-8").splitlines(), start=1
+    ):
+        parts = line.split()
+        if not parts:
+            continue
+        if len(parts) != 3 or parts[0] not in ("0", "1"):
+            raise ValueError(
+                f"{path}, line {number}: found {line!r}, expected "
+                "'1 enrol.wav test.wav' (1 the same speaker, 0 different)"
+            )
+        trials.append(Trial(int(parts[0]), parts[1], parts[2]))
+    if not trials:
+        raise ValueError(f"{path} holds no trial")
+    return trials

@@ -1,0 +1,280 @@
+"""Finds the recordings of a corpus: one folder per speaker.
+
+Folder and file names may be in any script; the ids made from them are ASCII
+without spaces, so that manifests, trial lists and RTTM files can hold them.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from speechbrain.utils.logger import get_logger
+
+logger = get_logger(__name__)
+
+# fmt: off
+AUDIO_SUFFIXES = frozenset([
+    ".aac", ".aif", ".aiff", ".alac", ".amr", ".caf", ".flac", ".m4a", ".m4b",
+    ".mka", ".mp2", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".weba", ".wma",
+    ".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
+    ".webm", ".wmv",
+])
+# fmt: on
+"""Endings (lower case) of files that are taken for recordings."""
+
+LAYOUT = (
+    "expected <data_folder>/<speaker>/<recording>.wav (or m4a, webm, mp3, "
+    "ogg, flac, ...): one folder per speaker with the recordings directly in "
+    "it, and optionally <data_folder>/speakers.csv with the columns "
+    "speaker,name,gender"
+)
+
+# Ids become names of folders and files; file systems stop at 255 bytes, and
+# endings need room.
+MAX_SPEAKER = 60
+MAX_SESSION = 120
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording of one speaker.
+
+    Arguments
+    ---------
+    speaker : str
+        Id of the speaker, ASCII without spaces.
+    name : str
+        Display name of the speaker, in any script.
+    gender : str
+        As in ``speakers.csv``; empty if unknown.
+    session : str
+        Id of the recording, ASCII, unique in the corpus even where case does
+        not count; begins with the speaker's id.
+    path : Path
+        The file.
+    """
+
+    speaker: str
+    name: str
+    gender: str
+    session: str
+    path: Path
+
+
+def ascii_id(text: str) -> str:
+    """An ASCII id without spaces for a name in any script.
+
+    Arguments
+    ---------
+    text : str
+        A folder or file name.
+
+    Returns
+    -------
+    str
+        ``text`` itself if it consists of ``A-Za-z0-9._-``; otherwise what of
+        it is ASCII and eight hexadecimal digits of a hash of the whole, so
+        that different names keep different ids on every platform.
+
+    Example
+    -------
+    >>> ascii_id("ml0002")
+    'ml0002'
+    >>> ascii_id("Anna Karenina")
+    'Anna-Karenina-a8aea844'
+    """
+    # macOS hands out names decomposed, Linux as they were written.
+    text = unicodedata.normalize("NFC", text)
+    if re.fullmatch(r"[A-Za-z0-9._-]+", text):
+        return text
+    plain = unicodedata.normalize("NFKD", text)
+    plain = plain.encode("ascii", "ignore").decode("ascii")
+    slug = re.sub(r"[^A-Za-z0-9._]+", "-", plain)[:40].strip("-._")
+    return f"{slug}-{_digest(text)}" if slug else f"id-{_digest(text)}"
+
+
+def find_recordings(data_folder: str | Path) -> list[Recording]:
+    """All recordings of a corpus, sorted by session id.
+
+    Hidden files and files with other endings are passed over (how many is
+    logged once).
+
+    Arguments
+    ---------
+    data_folder : str | Path
+        Folder with one folder per speaker, the recordings directly in it,
+        and optionally ``speakers.csv`` with the columns ``speaker`` (name of
+        the folder), ``name`` and ``gender``.
+
+    Returns
+    -------
+    list[Recording]
+
+    Raises
+    ------
+    ValueError
+        If the folder is missing or holds no recording, or ``speakers.csv``
+        can't be understood.
+    """
+    root = Path(data_folder)
+    if not root.is_dir():
+        raise ValueError(f"data_folder {root} is not a folder; {LAYOUT}")
+    files, ignored = _audio_files(root)
+    if not files:
+        found = sorted(entry.name for entry in root.iterdir())
+        shown = ", ".join(found[:10]) + (" ..." if len(found) > 10 else "")
+        raise ValueError(
+            f"no recordings in data_folder {root}: found "
+            f"{shown or 'nothing at all'}; {LAYOUT}"
+        )
+    if ignored:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(ignored.items()))
+        logger.info(
+            "%s: ignored %d entries that are not recordings of a speaker (%s)",
+            root,
+            sum(ignored.values()),
+            kinds,
+        )
+
+    people = _read_speakers(root / "speakers.csv")
+    folders = sorted({_nfc(path.parent.name) for path in files})
+    unknown = sorted(set(people) - set(folders))
+    if unknown:
+        logger.warning(
+            "%s names %d speakers without a recording in %s: %s",
+            root / "speakers.csv",
+            len(unknown),
+            root,
+            ", ".join(unknown),
+        )
+    speakers = _distinct(
+        {name: ascii_id(name) for name in folders}, MAX_SPEAKER
+    )
+    sessions = _distinct(
+        {
+            _key(path): f"{speakers[_nfc(path.parent.name)]}-"
+            f"{ascii_id(path.stem)}"
+            for path in files
+        },
+        MAX_SESSION,
+    )
+    recordings = []
+    for path in files:
+        folder = _nfc(path.parent.name)
+        name, gender = people.get(folder, ("", ""))
+        recordings.append(
+            Recording(
+                speaker=speakers[folder],
+                name=name or folder,
+                gender=gender,
+                session=sessions[_key(path)],
+                path=path,
+            )
+        )
+    return sorted(recordings, key=lambda recording: recording.session)
+
+
+def _audio_files(root: Path) -> tuple[list[Path], Counter]:
+    """The recordings below ``root`` and a count of what else lies there."""
+    files, ignored = [], Counter()
+    for entry in sorted(root.iterdir()):
+        if entry.name.startswith(".") or entry.name == "speakers.csv":
+            continue
+        if not entry.is_dir():
+            ignored["beside the speakers' folders"] += 1
+            continue
+        for path in sorted(entry.iterdir()):
+            if path.name.startswith("."):
+                continue
+            if path.is_dir():
+                ignored["subfolder"] += 1
+            elif path.suffix.lower() not in AUDIO_SUFFIXES:
+                ignored[path.suffix.lower() or "without ending"] += 1
+            else:
+                files.append(path)
+    return files, ignored
+
+
+def _read_speakers(path: Path) -> dict[str, tuple[str, str]]:
+    """Name and gender of each speaker's folder; empty without the file."""
+    if not path.is_file():
+        return {}
+    try:
+        # Spreadsheets put a byte order mark in front of UTF-8.
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not UTF-8 ({error}): save it as 'CSV UTF-8'"
+        ) from error
+    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    header = [(field or "").strip() for field in reader.fieldnames or []]
+    if "speaker" not in header:
+        raise ValueError(
+            f"{path} has the columns {header}, expected a comma-separated "
+            "first line with 'speaker' (name of the folder) and optionally "
+            "'name' and 'gender'"
+        )
+    reader.fieldnames = header
+    people: dict[str, tuple[str, str]] = {}
+    for row in reader:
+        if None in row:
+            raise ValueError(
+                f"{path}, line {reader.line_num}: more cells than the "
+                f"header's {header}; put names with a comma in quotes"
+            )
+        cells = {key: (value or "").strip() for key, value in row.items()}
+        speaker = _nfc(cells["speaker"])
+        if not speaker:
+            raise ValueError(
+                f"{path}, line {reader.line_num}: no speaker; expected the "
+                "name of a folder"
+            )
+        if speaker in people:
+            raise ValueError(
+                f"{path}, line {reader.line_num}: speaker {speaker!r} is "
+                "there twice; leave one line for each"
+            )
+        people[speaker] = (
+            _nfc(cells.get("name", "")),
+            cells.get("gender", ""),
+        )
+    return people
+
+
+def _distinct(ids: dict[str, str], longest: int) -> dict[str, str]:
+    """Shortens long ids; marks those that collide, case not counting.
+
+    The mark is a hash of the id's key, so that it depends on no order.
+    """
+    ids = {
+        key: text
+        if len(text) <= longest
+        else f"{text[: longest - 9]}-{_digest(key)}"
+        for key, text in ids.items()
+    }
+    counts = Counter(text.lower() for text in ids.values())
+    return {
+        key: text if counts[text.lower()] == 1 else f"{text}-{_digest(key)}"
+        for key, text in ids.items()
+    }
+
+
+def _key(path: Path) -> str:
+    """What tells one recording of the corpus from another, wherever it is."""
+    return _nfc(f"{path.parent.name}/{path.name}")
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _digest(text: str) -> str:
+    """Eight hexadecimal digits that depend on ``text`` alone."""
+    raw = text.encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(raw, digest_size=4).hexdigest()

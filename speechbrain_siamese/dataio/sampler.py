@@ -1,0 +1,195 @@
+"""Batches of P speakers x K clips, each clip a random window.
+
+Hermans et al. 2017, "In defense of the triplet loss": with K clips of each of
+P speakers a batch holds similar and dissimilar pairs in a known ratio. Every
+draw follows from seed, epoch and step, so that a resumed training sees what an
+uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from speechbrain.utils.logger import get_logger
+from torch.utils.data import Sampler
+
+logger = get_logger(__name__)
+
+#: Seconds of speech beyond which a speaker is not drawn more often. Below it
+#: draws grow with the speech there is: ten seconds repeated as often as ten
+#: minutes would be learnt by heart, ten hours must not crowd out the rest.
+_FULL_SHARE_SECONDS = 60.0
+
+
+class Draw(NamedTuple):
+    """One window of one manifest row.
+
+    Arguments
+    ---------
+    row : int
+        Position of the row in the manifest.
+    start : int
+        First sample in the row's file.
+    stop : int
+        Sample after the last. ``stop - start`` is shorter than the window
+        where the row is.
+    """
+
+    row: int
+    start: int
+    stop: int
+
+
+class SpeakerBatchSampler(Sampler):
+    """Yield batches of ``Draw``: P speakers, K windows of each.
+
+    Arguments
+    ---------
+    speakers : Sequence[str]
+        Speaker of each manifest row.
+    stretches : Sequence[tuple[int, int]]
+        First sample and the sample after the last of each row.
+    sample_rate : int
+        Samples per second of the manifest's files.
+    window_samples : int
+        Samples of a window.
+    speakers_per_batch : int
+        P; all speakers where there are fewer.
+    clips_per_speaker : int
+        K, at least 2, or a batch would hold no similar pair.
+    seed : int
+        Of every draw, together with epoch and step.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two speakers, or P or K are below 2.
+
+    Example
+    -------
+    >>> sampler = SpeakerBatchSampler(
+    ...     speakers=["a", "a", "b"],
+    ...     stretches=[(0, 9000), (0, 500), (100, 9000)],
+    ...     sample_rate=1000,
+    ...     window_samples=2000,
+    ...     speakers_per_batch=2,
+    ...     clips_per_speaker=2,
+    ... )
+    >>> batches = list(sampler)
+    >>> len(batches), len(batches[0])
+    (3, 4)
+    """
+
+    def __init__(
+        self,
+        speakers: Sequence[str],
+        stretches: Sequence[tuple[int, int]],
+        sample_rate: int,
+        window_samples: int,
+        speakers_per_batch: int,
+        clips_per_speaker: int,
+        seed: int = 0,
+    ):
+        if min(speakers_per_batch, clips_per_speaker) < 2:
+            raise ValueError(
+                f"speakers_per_batch is {speakers_per_batch} and "
+                f"clips_per_speaker is {clips_per_speaker}: both must be at "
+                "least 2, or a batch would hold no dissimilar or no similar "
+                "pair"
+            )
+        self.rows_of: dict[str, list[int]] = {}
+        for row, speaker in enumerate(speakers):
+            self.rows_of.setdefault(speaker, []).append(row)
+        if len(self.rows_of) < 2:
+            raise ValueError(
+                f"the training manifest holds {len(self.rows_of)} speaker(s), "
+                "expected at least 2"
+            )
+        if len(self.rows_of) < speakers_per_batch:
+            logger.warning(
+                "speakers_per_batch is %d, but there are %d training "
+                "speakers: every batch holds all of them",
+                speakers_per_batch,
+                len(self.rows_of),
+            )
+        self.stretches = list(stretches)
+        self.window_samples = window_samples
+        self.speakers_per_batch = min(speakers_per_batch, len(self.rows_of))
+        self.clips_per_speaker = clips_per_speaker
+        self.seed = seed
+        self.epoch = 1
+
+        lengths = np.array([stop - start for start, stop in self.stretches])
+        seconds = np.array(
+            [
+                lengths[rows].sum() / sample_rate
+                for rows in self.rows_of.values()
+            ]
+        )
+        share = np.minimum(seconds, _FULL_SHARE_SECONDS)
+        self._speaker_odds = share / share.sum()
+        self._row_odds = {
+            speaker: lengths[rows] / lengths[rows].sum()
+            for speaker, rows in self.rows_of.items()
+        }
+        clips = self.speakers_per_batch * clips_per_speaker
+        self.steps = math.ceil(lengths.sum() / (clips * window_samples))
+
+    def __len__(self) -> int:
+        """Steps of an epoch: as many windows as the speech there is fills."""
+        return self.steps
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose batches are drawn next.
+
+        Arguments
+        ---------
+        epoch : int
+        """
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        """Yield the batches of the epoch."""
+        for step in range(self.steps):
+            yield self.draw_batch(self.epoch, step)
+
+    def draw_batch(self, epoch: int, step: int) -> list[Draw]:
+        """Draw one batch; it follows from seed, epoch and step alone.
+
+        Arguments
+        ---------
+        epoch : int
+        step : int
+            From 0.
+
+        Returns
+        -------
+        list of Draw
+            P x K windows, the K of one speaker beside each other.
+        """
+        generator = np.random.default_rng([self.seed, epoch, step])
+        names = list(self.rows_of)
+        chosen = generator.choice(
+            len(names),
+            size=self.speakers_per_batch,
+            replace=False,
+            p=self._speaker_odds,
+        )
+        return [
+            self._draw_window(int(row), generator)
+            for speaker in (names[index] for index in chosen)
+            for row in generator.choice(
+                self.rows_of[speaker],
+                size=self.clips_per_speaker,
+                p=self._row_odds[speaker],
+            )
+        ]
+
+    def _draw_window(self, row: int, generator: np.random.Generator) -> Draw:
+        start, stop = self.stretches[row]
+        spare = max(0, stop - start - self.window_samples)
+        first = start + int(generator.integers(spare + 1))
+        return Draw(row, first, min(stop, first + self.window_samples))

@@ -1,0 +1,167 @@
+"""Speaker verification with an exported Siamese model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from speechbrain.inference.speaker import SpeakerRecognition
+from speechbrain.utils.data_utils import split_path
+from speechbrain.utils.fetching import fetch
+
+from speechbrain_siamese.dataio.decoding import decode
+
+
+class SiameseRecognition(SpeakerRecognition):
+    """SpeechBrain's ``SpeakerRecognition`` with the export's own threshold.
+
+    Beyond the stock class it decides at the threshold that training chose,
+    takes ``pathlib.Path``, reads m4a, webm and mp4, keeps files of the same
+    name apart, and computes no gradients.
+
+    Arguments
+    ---------
+    *args, **kwargs
+        As for SpeechBrain's ``Pretrained``; use ``from_hparams``.
+
+    Example
+    -------
+    >>> model = SiameseRecognition.from_hparams(
+    ...     source="results/siamese/1986/export"
+    ... )  # doctest: +SKIP
+    >>> score, same = model.verify_files("a.m4a", "b.wav")  # doctest: +SKIP
+    """
+
+    HPARAMS_NEEDED = ("threshold", "audio_normalizer")
+
+    def load_audio(
+        self, path: str | Path, savedir: str | Path | None = None
+    ) -> torch.Tensor:
+        """Load a file at the model's rate, mono.
+
+        Arguments
+        ---------
+        path : str or Path
+            Local file of any format, or what SpeechBrain can fetch: a URL or a
+            file in a hub's repository.
+        savedir : str, Path or None
+            Where a fetched file is put. Local files are read where they are,
+            so that two of the same name do not collide.
+
+        Returns
+        -------
+        torch.Tensor
+            (time,), float32.
+
+        Raises
+        ------
+        ValueError
+            If the file is missing or is no audio.
+        """
+        local = Path(path)
+        if not local.parent.is_dir():
+            # A URL or a hub's repository: nothing of ours has that folder.
+            source, name = split_path(str(path))
+            local = Path(fetch(name, source=source, savedir=savedir))
+        samples = decode(local, self.audio_normalizer.sample_rate)
+        return torch.from_numpy(samples).to(self.device)
+
+    @torch.no_grad()
+    def encode_batch(
+        self,
+        wavs: torch.Tensor,
+        wav_lens: torch.Tensor | None = None,
+        normalize: bool = False,
+    ) -> torch.Tensor:
+        """Encode waveforms as embeddings, without gradients.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Mono waveforms at the model's rate, (batch, time) or (time,).
+        wav_lens : torch.Tensor or None
+            Relative lengths, (batch,); what lies behind is ignored.
+        normalize : bool
+            Subtract the mean embedding of the training speech.
+
+        Returns
+        -------
+        torch.Tensor
+            Embeddings of length 1 (unless normalized), (batch, 1, dim).
+
+        Raises
+        ------
+        ValueError
+            If an item is too short or silent.
+        """
+        self.mods.eval()
+        if wav_lens is not None:
+            # The encoder finds the end of an item by its trailing zeros.
+            ends = (wav_lens.to(wavs.device) * wavs.shape[-1]).round()
+            positions = torch.arange(wavs.shape[-1], device=wavs.device)
+            wavs = wavs.masked_fill(positions >= ends[:, None], 0.0)
+        return super().encode_batch(wavs, wav_lens, normalize)
+
+    def verify_batch(
+        self,
+        wavs1: torch.Tensor,
+        wavs2: torch.Tensor,
+        wav1_lens: torch.Tensor | None = None,
+        wav2_lens: torch.Tensor | None = None,
+        threshold: float | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Verify pairs of waveforms.
+
+        Arguments
+        ---------
+        wavs1, wavs2 : torch.Tensor
+            (batch, time)
+        wav1_lens, wav2_lens : torch.Tensor or None
+            Relative lengths, (batch,).
+        threshold : float or None
+            Cosine above which a pair is one voice; None for the export's own.
+
+        Returns
+        -------
+        score : torch.Tensor
+            Cosine similarity, (batch, 1).
+        prediction : torch.Tensor
+            True for one voice, (batch, 1), bool.
+        """
+        if threshold is None:
+            threshold = self.hparams.threshold
+        return super().verify_batch(
+            wavs1, wavs2, wav1_lens, wav2_lens, threshold
+        )
+
+    def verify_files(
+        self,
+        path_x: str | Path,
+        path_y: str | Path,
+        threshold: float | None = None,
+        savedir: str | Path | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Verify two files.
+
+        Arguments
+        ---------
+        path_x, path_y : str or Path
+            As for ``load_audio``.
+        threshold : float or None
+            Cosine above which they are one voice; None for the export's own.
+        savedir : str, Path or None
+            Where fetched files are put.
+
+        Returns
+        -------
+        score : torch.Tensor
+            Cosine similarity, (1,).
+        prediction : torch.Tensor
+            True for one voice, (1,), bool.
+        """
+        score, prediction = self.verify_batch(
+            self.load_audio(path_x, savedir).unsqueeze(0),
+            self.load_audio(path_y, savedir).unsqueeze(0),
+            threshold=threshold,
+        )
+        return score[0], prediction[0]

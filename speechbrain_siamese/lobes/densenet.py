@@ -1,0 +1,289 @@
+"""DenseNet speaker encoder: from spectrogram images to unit-length embeddings.
+
+The trunk is torchvision's DenseNet (Huang et al. 2017, "Densely connected
+convolutional networks"), read here from small to large: which depths there
+are, where ImageNet weights come from, pooling over time, the encoder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torchvision
+from torch.nn import functional as F
+
+from speechbrain_siamese.lobes.features import frame_is_valid, subtract_mean
+from speechbrain_siamese.lobes.windows import cut_windows, frame_is_loud
+
+#: Depths that torchvision has, by their number of layers.
+DEPTHS = (121, 161, 169, 201)
+
+#: Windows that pass the trunk together: bounds memory on long recordings.
+_WINDOWS_AT_ONCE = 64
+
+
+def imagenet_state(depth: int, source: bool | str | Path) -> dict:
+    """Fetch a DenseNet's ImageNet weights.
+
+    Arguments
+    ---------
+    depth : int
+        Number of layers, one of ``DEPTHS``.
+    source : bool or str or Path
+        True for torchvision's own weights, from its cache or the network; or
+        the path of a ``.pth`` file with the state of a torchvision DenseNet.
+
+    Returns
+    -------
+    dict
+        State of the whole torchvision model.
+
+    Raises
+    ------
+    ValueError
+        If the weights cannot be had, with the ways to go on.
+    """
+    name = f"densenet{depth}"
+    if source is True:
+        weights = torchvision.models.get_model_weights(name).DEFAULT
+        try:
+            return weights.get_state_dict(progress=True, check_hash=True)
+        except (OSError, RuntimeError) as error:
+            cache = Path(torch.hub.get_dir()) / "checkpoints"
+            raise ValueError(
+                f"imagenet_weights is True, but torchvision's {name} weights "
+                f"are neither in {cache} nor can they be downloaded from "
+                f"{weights.url} ({error}). Put that file into the folder by "
+                "hand, give its path as imagenet_weights, or start from "
+                "random weights with imagenet_weights: False"
+            ) from error
+    path = Path(source)
+    if not path.is_file():
+        raise ValueError(
+            f"imagenet_weights names {path}, which is not a file; expected the "
+            f".pth file of torchvision's {name}, True or False"
+        )
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def load_imagenet(trunk: torch.nn.Module, state: dict) -> None:
+    """Put ImageNet weights into a trunk with one input channel.
+
+    The first convolution is summed over its three input channels: the same
+    output as three equal channels would give. torchvision's per-channel mean
+    and deviation are left out, since the images are normalised by us.
+
+    Arguments
+    ---------
+    trunk : torch.nn.Module
+        ``features`` of a torchvision DenseNet whose ``conv0`` takes 1 channel.
+    state : dict
+        State of the whole torchvision model.
+    """
+    # torchvision's files name the layers norm.1, the code names them norm1.
+    renamed = {
+        key.replace("norm.", "norm").replace("conv.", "conv"): value
+        for key, value in state.items()
+    }
+    features = {
+        key.removeprefix("features."): value
+        for key, value in renamed.items()
+        if key.startswith("features.")
+    }
+    try:
+        first = features["conv0.weight"].sum(dim=1, keepdim=True)
+        trunk.load_state_dict({**features, "conv0.weight": first})
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(
+            "the ImageNet weights do not fit the trunk; expected the state of "
+            f"a torchvision DenseNet of the same depth: {error}"
+        ) from error
+
+
+def mean_and_deviation(maps: torch.Tensor) -> torch.Tensor:
+    """Pool feature maps over time (statistics pooling, Snyder et al. 2018).
+
+    SpeechBrain's ``StatisticsPooling`` adds noise at inference too, which an
+    embedding that has to be the same every time cannot have.
+
+    Arguments
+    ---------
+    maps : torch.Tensor
+        (batch, channels, frames, bins)
+
+    Returns
+    -------
+    torch.Tensor
+        Mean and standard deviation over the frames of every channel and bin,
+        (batch, 2 * channels * bins).
+    """
+    series = maps.permute(0, 1, 3, 2).flatten(1, 2)
+    mean = series.mean(dim=-1)
+    variance = series.var(dim=-1, unbiased=False)
+    return torch.cat([mean, (variance + 1e-5).sqrt()], dim=-1)
+
+
+class DenseNetEncoder(torch.nn.Module):
+    """Encode spectrogram images of any length as unit-length embeddings.
+
+    Valid frames are cut into windows of the training length (the last one
+    aligned to the end), each bin's mean over a window is subtracted, the
+    windows' embeddings are averaged by the frames that each adds. Nothing
+    depends on the other items of the batch.
+
+    Arguments
+    ---------
+    n_mels : int
+        Bins of the images; at least 32, since the trunk halves five times.
+    window_len : float
+        Seconds of a window: what training saw.
+    hop_length : float
+        Milliseconds between the images' frames.
+    embedding_dim : int
+        Numbers in an embedding.
+    depth : int
+        Layers of the trunk, one of ``DEPTHS``.
+    imagenet_weights : bool or str
+        Start from torchvision's ImageNet weights: True, or a local file.
+    min_len : float
+        Seconds; items with less are refused: too short to know a voice.
+    silence_range : float or None
+        At inference, frames quieter than this many decibels below the item's
+        level are left out, as preparation does with the training data. None
+        keeps all.
+
+    Example
+    -------
+    >>> encoder = DenseNetEncoder(n_mels=32, window_len=0.64)
+    >>> encoder(torch.rand(2, 150, 32), torch.ones(2)).shape
+    torch.Size([2, 1, 192])
+    """
+
+    def __init__(
+        self,
+        n_mels: int = 80,
+        window_len: float = 2.0,
+        hop_length: float = 10.0,
+        embedding_dim: int = 192,
+        depth: int = 121,
+        imagenet_weights: bool | str = False,
+        min_len: float = 0.4,
+        silence_range: float | None = None,
+    ):
+        super().__init__()
+        if depth not in DEPTHS:
+            raise ValueError(
+                f"depth is {depth}, expected one of {list(DEPTHS)}"
+            )
+        self.window_frames = round(1000 * window_len / hop_length)
+        self.min_frames = max(1, round(1000 * min_len / hop_length))
+        if n_mels < 32 or self.window_frames < 32:
+            raise ValueError(
+                f"n_mels is {n_mels} and window_len {window_len} s is "
+                f"{self.window_frames} frames of {hop_length} ms; both must be "
+                "at least 32, since a DenseNet halves its image five times"
+            )
+        self.embedding_dim = embedding_dim
+        self.silence_range = silence_range
+        self.trunk = torchvision.models.get_model(
+            f"densenet{depth}", weights=None
+        ).features
+        first = self.trunk.conv0
+        self.trunk.conv0 = torch.nn.Conv2d(
+            1,
+            first.out_channels,
+            first.kernel_size,
+            first.stride,
+            first.padding,
+            bias=False,
+        )
+        torch.nn.init.kaiming_normal_(self.trunk.conv0.weight)
+        if imagenet_weights:
+            load_imagenet(self.trunk, imagenet_state(depth, imagenet_weights))
+        pooled = 2 * self.trunk.norm5.num_features * (n_mels // 32)
+        self.pooled_norm = torch.nn.BatchNorm1d(pooled)
+        self.projection = torch.nn.Linear(pooled, embedding_dim)
+        # Channels last is what the fast convolutions of CPUs and GPUs want.
+        self.to(memory_format=torch.channels_last)
+
+    def forward(
+        self, feats: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Encode a batch of images.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Log-mel images, (batch, frames, bins), padding marked by the
+            feature module.
+        lengths : torch.Tensor
+            Relative lengths, (batch,). Part of SpeechBrain's calling
+            convention; the marks in the images are exact and decide.
+
+        Returns
+        -------
+        torch.Tensor
+            Embeddings of length 1, (batch, 1, embedding_dim).
+
+        Raises
+        ------
+        ValueError
+            If an item has less than ``min_len`` of sound.
+        """
+        del lengths
+        pieces = [
+            cut_windows(image, self.window_frames)
+            for image in self._valid_frames(feats)
+        ]
+        counts = [len(weights) for _, weights in pieces]
+        windows = torch.cat([windows for windows, _ in pieces])
+        embedded = torch.cat(
+            [
+                self.encode_windows(chunk)
+                for chunk in windows.split(_WINDOWS_AT_ONCE)
+            ]
+        )
+        means = [
+            (weights[:, None] * own).sum(dim=0)
+            for (_, weights), own in zip(
+                pieces, embedded.split(counts), strict=True
+            )
+        ]
+        return F.normalize(torch.stack(means), dim=-1).unsqueeze(1)
+
+    def encode_windows(self, windows: torch.Tensor) -> torch.Tensor:
+        """Encode windows of the training length, each alone.
+
+        Arguments
+        ---------
+        windows : torch.Tensor
+            (windows, window_frames, bins)
+
+        Returns
+        -------
+        torch.Tensor
+            Embeddings of length 1, (windows, embedding_dim), float32.
+        """
+        images = subtract_mean(windows).unsqueeze(1)
+        images = images.contiguous(memory_format=torch.channels_last)
+        maps = F.relu(self.trunk(images))
+        # Statistics and length in full precision, also under autocast.
+        with torch.autocast(maps.device.type, enabled=False):
+            pooled = self.pooled_norm(mean_and_deviation(maps.float()))
+            return F.normalize(self.projection(pooled), dim=-1)
+
+    def _valid_frames(self, feats: torch.Tensor) -> list[torch.Tensor]:
+        """Real (and loud) frames of each item, (frames, bins) each."""
+        valid = frame_is_valid(feats)
+        counts = valid.sum(dim=1)
+        if int(counts.min()) < self.min_frames:
+            item = int(counts.argmin())
+            raise ValueError(
+                f"item {item} of the batch has {int(counts[item])} frames of "
+                f"sound, expected at least {self.min_frames}: the clip is too "
+                "short, empty or silent to know a voice from it"
+            )
+        if self.silence_range is not None and not self.training:
+            valid = frame_is_loud(feats, valid, self.silence_range)
+        return [image[keep] for image, keep in zip(feats, valid, strict=True)]

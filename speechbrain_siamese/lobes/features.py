@@ -1,0 +1,200 @@
+"""Spectrogram images: what the Siamese encoder looks at.
+
+The stock inference class computes features over a whole padded batch before
+any window exists. So nothing here may depend on the rest of the file or on the
+other items of the batch: no decibel ceiling over the file, no statistics. The
+end of a recording is found in the samples themselves and marked in the image.
+"""
+
+from __future__ import annotations
+
+import torch
+from speechbrain.processing.features import (
+    STFT,
+    Filterbank,
+    spectral_magnitude,
+)
+from speechbrain.utils.autocast import fwd_default_precision
+
+#: Value of every bin of a frame that lies behind the end of a recording. Far
+#: below the floor of a real log-mel value (ln 1e-10 = -23), finite so that it
+#: survives bfloat16 and arithmetic.
+PADDING = -100.0
+
+#: Power below which a mel band counts as empty: the quantisation noise of
+#: 16-bit audio lies well above it.
+_POWER_FLOOR = 1e-10
+
+
+def sample_counts(wavs: torch.Tensor) -> torch.Tensor:
+    """Number of samples of each waveform before its trailing exact zeros.
+
+    Relative lengths cannot give an exact frame count back (31,000 samples are
+    194 frames alone and 195 beside 64,000), the samples can.
+
+    Arguments
+    ---------
+    wavs : torch.Tensor
+        Waveforms, (batch, time), padded with zeros at the end.
+
+    Returns
+    -------
+    torch.Tensor
+        Samples up to and with the last that is not zero, (batch,), int64.
+
+    Example
+    -------
+    >>> sample_counts(torch.tensor([[0.0, 0.5, 0.0], [0.1, 0.2, 0.3]]))
+    tensor([2, 3])
+    """
+    positions = torch.arange(1, wavs.shape[-1] + 1, device=wavs.device)
+    return (positions * (wavs != 0)).amax(dim=-1)
+
+
+class LogMel(torch.nn.Module):
+    """Log-mel spectrogram image with the frames behind the end marked.
+
+    Frame ``i`` is centred at sample ``i * hop``; a waveform of ``n`` samples
+    has ``ceil(n / hop)`` frames. Trailing exact zeros are padding: their
+    frames hold ``PADDING`` in every bin, so that a recording has the same
+    frames alone and beside longer ones. SpeechBrain's ``Fbank`` differs in its
+    decibel ceiling relative to the loudest frame of the whole input.
+
+    Arguments
+    ---------
+    sample_rate : int
+        Rate of the waveforms in Hz.
+    n_mels : int
+        Number of mel bands.
+    n_fft : int
+        Size of the Fourier transform in samples; at least the window.
+    win_length : float
+        Length of the analysis window in milliseconds.
+    hop_length : float
+        Distance between frames in milliseconds.
+
+    Example
+    -------
+    >>> images = LogMel(sample_rate=16000, n_mels=80)
+    >>> wavs = torch.rand(2, 16000)
+    >>> wavs[1, 8000:] = 0.0
+    >>> feats = images(wavs)
+    >>> feats.shape
+    torch.Size([2, 100, 80])
+    >>> int((feats[1, :, 0] > PADDING).sum())
+    50
+    """
+
+    def __init__(
+        self,
+        sample_rate: int = 16000,
+        n_mels: int = 80,
+        n_fft: int = 512,
+        win_length: float = 25.0,
+        hop_length: float = 10.0,
+    ):
+        super().__init__()
+        window_samples = round(sample_rate * win_length / 1000)
+        if n_fft < window_samples:
+            raise ValueError(
+                f"n_fft is {n_fft}, but an analysis window of {win_length} ms "
+                f"at {sample_rate} Hz has {window_samples} samples: give n_fft "
+                f"at least that value (a power of two is fastest)"
+            )
+        self.hop_samples = round(sample_rate * hop_length / 1000)
+        self.stft = STFT(
+            sample_rate=sample_rate,
+            win_length=win_length,
+            hop_length=hop_length,
+            n_fft=n_fft,
+        )
+        self.filterbank = Filterbank(
+            n_mels=n_mels,
+            n_fft=n_fft,
+            sample_rate=sample_rate,
+            f_max=sample_rate / 2,
+            log_mel=False,
+        )
+
+    @fwd_default_precision(cast_inputs=torch.float32)
+    def forward(self, wavs: torch.Tensor) -> torch.Tensor:
+        """Compute the images.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms, (batch, time), padded with zeros at the end.
+
+        Returns
+        -------
+        torch.Tensor
+            Natural logarithm of the mel power, (batch, frames, n_mels);
+            ``PADDING`` in the frames behind the end of an item.
+        """
+        power = self.filterbank(spectral_magnitude(self.stft(wavs)))
+        frames = -(-wavs.shape[-1] // self.hop_samples)
+        feats = power[:, :frames].clamp(min=_POWER_FLOOR).log()
+        starts = torch.arange(frames, device=wavs.device) * self.hop_samples
+        behind = starts[None, :] >= sample_counts(wavs)[:, None]
+        return feats.masked_fill(behind[:, :, None], PADDING)
+
+
+def frame_is_valid(feats: torch.Tensor) -> torch.Tensor:
+    """Tell real frames from those that the feature module marked as padding.
+
+    Arguments
+    ---------
+    feats : torch.Tensor
+        Images, (batch, frames, bins).
+
+    Returns
+    -------
+    torch.Tensor
+        True where a frame is real, (batch, frames), bool.
+    """
+    return feats.amax(dim=-1) > 0.5 * PADDING
+
+
+def subtract_mean(feats: torch.Tensor) -> torch.Tensor:
+    """Subtract each bin's mean over time: level and channel colour go.
+
+    Arguments
+    ---------
+    feats : torch.Tensor
+        Images, (batch, frames, bins).
+
+    Returns
+    -------
+    torch.Tensor
+        The same shape, each bin with mean 0 over its item's valid frames;
+        padding stays as it is.
+
+    Example
+    -------
+    >>> subtract_mean(torch.tensor([[[1.0], [3.0], [PADDING]]])).flatten()
+    tensor([  -1.,    1., -100.])
+    """
+    valid = frame_is_valid(feats)[:, :, None]
+    counts = valid.sum(dim=1, keepdim=True).clamp(min=1)
+    mean = feats.masked_fill(~valid, 0.0).sum(dim=1, keepdim=True) / counts
+    return torch.where(valid, feats - mean, feats)
+
+
+class KeepFeatures(torch.nn.Module):
+    """Return features as they are.
+
+    Stands where SpeechBrain's inference classes normalise over a whole padded
+    file; our encoder normalises each window by itself.
+
+    Example
+    -------
+    >>> KeepFeatures()(torch.tensor([1.0]), torch.ones(1))
+    tensor([1.])
+    """
+
+    def forward(
+        self, feats: torch.Tensor, lengths: torch.Tensor
+    ) -> torch.Tensor:
+        """Return ``feats``; ``lengths`` is SpeechBrain's calling convention."""
+        del lengths
+        return feats

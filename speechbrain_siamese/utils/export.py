@@ -1,0 +1,187 @@
+"""Export a trained model as a folder that SpeechBrain's own classes load.
+
+    hyperparams.yaml         what to build; threshold; sample rate
+    embedding_model.ckpt     weights of the encoder
+    classifier.ckpt          one direction per training speaker
+    mean_var_norm_emb.ckpt   mean embedding of the training speech
+    label_encoder.txt        ids of the training speakers
+    README.md                model card: data, settings, figures
+
+``SpeakerRecognition``, ``EncoderClassifier`` and ``SiameseRecognition`` load
+it offline from any working directory.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from hyperpyyaml import resolve_references
+from ruamel.yaml import YAML
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.processing.features import InputNormalization
+
+from speechbrain_siamese.utils.model_card import model_card
+
+#: Sections that the export takes over from the recipe's own file.
+_FROM_RECIPE = ("compute_features", "embedding_model")
+
+_INFERENCE = """\
+# Written by speechbrain_siamese. Load it with
+#   from speechbrain.inference.speaker import SpeakerRecognition
+#   SpeakerRecognition.from_hparams(source=<this folder>)
+# The stock class decides at 0.25 unless told: pass threshold={threshold:.4f}.
+
+{recipe}
+sample_rate: {sample_rate}
+threshold: {threshold!r}  # cosine; equal error rate on validation trials
+
+audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer
+    sample_rate: !ref <sample_rate>
+
+# The encoder normalises each window by itself.
+mean_var_norm: !new:speechbrain_siamese.lobes.features.KeepFeatures
+
+mean_var_norm_emb: !new:speechbrain.processing.features.InputNormalization
+    norm_type: global
+    std_norm: False
+
+classifier: !new:speechbrain.lobes.models.ECAPA_TDNN.Classifier
+    input_size: {embedding_dim}
+    out_neurons: {speakers}
+
+label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
+
+modules:
+    compute_features: !ref <compute_features>
+    mean_var_norm: !ref <mean_var_norm>
+    embedding_model: !ref <embedding_model>
+    mean_var_norm_emb: !ref <mean_var_norm_emb>
+    classifier: !ref <classifier>
+
+pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+    loadables:
+        embedding_model: !ref <embedding_model>
+        mean_var_norm_emb: !ref <mean_var_norm_emb>
+        classifier: !ref <classifier>
+        label_encoder: !ref <label_encoder>
+    paths:
+        label_encoder: label_encoder.txt
+"""
+
+
+def recipe_sections(hparams_file: str | Path, overrides: str | dict) -> str:
+    """Feature and encoder sections of a training file, as they were run.
+
+    Arguments
+    ---------
+    hparams_file : str or Path
+        The YAML file of the training.
+    overrides : str or dict
+        What the command line changed in it.
+
+    Returns
+    -------
+    str
+        YAML whose references are resolved; weights come from the export, so
+        ``imagenet_weights`` is False.
+    """
+    yaml = YAML()
+    with open(hparams_file, encoding="utf-8") as file:
+        recipe = yaml.load(resolve_references(file, overrides))
+    missing = [name for name in _FROM_RECIPE if name not in recipe]
+    if missing:
+        raise ValueError(
+            f"{hparams_file} lacks {', '.join(missing)}: an export needs these "
+            "sections at the top level"
+        )
+    sections = {name: recipe[name] for name in _FROM_RECIPE}
+    if "imagenet_weights" in sections["embedding_model"]:
+        sections["embedding_model"]["imagenet_weights"] = False
+    text = io.StringIO()
+    yaml.dump(sections, text)
+    return text.getvalue()
+
+
+def export_model(
+    folder: str | Path,
+    *,
+    sections: str,
+    modules: Mapping[str, torch.nn.Module],
+    classifier_rows: int,
+    mean_embedding: torch.Tensor,
+    label_encoder: CategoricalEncoder,
+    sample_rate: int,
+    threshold: float,
+    report: dict,
+) -> None:
+    """Write the export folder, whole or not at all; replaces an older one.
+
+    Arguments
+    ---------
+    folder : str or Path
+        The export folder.
+    sections : str
+        As ``recipe_sections`` gives them.
+    modules : Mapping[str, torch.nn.Module]
+        ``embedding_model`` and ``classifier``, trained.
+    classifier_rows : int
+        Rows of the classifier that stand for the speakers; further ones stand
+        for speakers at other speeds.
+    mean_embedding : torch.Tensor
+        Mean over the training speech, (dim,).
+    label_encoder : CategoricalEncoder
+    sample_rate : int
+        Hz.
+    threshold : float
+        Cosine from which two voices are taken for one.
+    report : dict
+        Figures and settings for the model card.
+    """
+    folder = Path(folder)
+    new = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    weight = modules["classifier"].state_dict()["weight"][:classifier_rows]
+    torch.save(
+        _on_cpu(modules["embedding_model"]), new / "embedding_model.ckpt"
+    )
+    torch.save({"weight": weight.cpu().clone()}, new / "classifier.ckpt")
+    norm = InputNormalization(norm_type="global", std_norm=False)
+    norm.count = 1
+    norm.glob_mean = mean_embedding.cpu()
+    norm.glob_std = torch.ones_like(norm.glob_mean)
+    norm._save(new / "mean_var_norm_emb.ckpt")
+    label_encoder.save(new / "label_encoder.txt")
+    (new / "hyperparams.yaml").write_text(
+        _INFERENCE.format(
+            recipe=sections,
+            sample_rate=sample_rate,
+            threshold=float(threshold),
+            embedding_dim=len(mean_embedding),
+            speakers=classifier_rows,
+        ),
+        encoding="utf-8",
+    )
+    (new / "README.md").write_text(
+        model_card(report, threshold), encoding="utf-8"
+    )
+    _put_in_place(new, folder)
+
+
+def _on_cpu(module: torch.nn.Module) -> dict:
+    return {key: value.cpu() for key, value in module.state_dict().items()}
+
+
+def _put_in_place(new: Path, folder: Path) -> None:
+    """Swap folders: a kill between leaves the older one under ``.old``."""
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(new, folder)
+    shutil.rmtree(old, ignore_errors=True)

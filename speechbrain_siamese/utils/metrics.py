@@ -1,0 +1,436 @@
+"""Verification metrics from scores and labels of trials.
+
+A score is a cosine similarity (higher is more alike), a label is 1 for the
+same speaker and 0 for different ones. A trial is accepted if
+``score > threshold``, as in SpeechBrain's ``verify_batch``. Every figure
+comes from one sorted list of scores, so that long trial lists stay cheap.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.metrics import (
+    accuracy_score,
+    auc,
+    precision_recall_fscore_support,
+    roc_curve,
+)
+
+# Half-precision rounding lifts a cosine above 1 by up to 2**-7 (bfloat16).
+COSINE_ROUNDING = 0.01
+
+# The target prior of every detection cost that is reported.
+DCF_PRIORS = {"min_dcf_0.01": 0.01, "min_dcf_0.05": 0.05}
+
+
+def eer(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Equal error rate, and the threshold that comes closest to it.
+
+    The operating points lie between neighbouring distinct scores; equal
+    scores are accepted or rejected together. The rate is where the straight
+    line between the two points around the crossing has FAR = FRR, so it is
+    0 for perfect separation, 1 if every score is on the wrong side and 0.5
+    if all scores are equal. A threshold can't be interpolated through equal
+    scores: it belongs to the nearer of the two points (the higher threshold
+    if both are as near) and is the midpoint of the two scores beside it, so
+    that ``>`` and ``>=`` decide alike. If all scores are equal it is the
+    next float above them: nothing is accepted.
+
+    Arguments
+    ---------
+    scores : np.ndarray
+        Scores, higher is more alike, (trials,).
+    labels : np.ndarray
+        1 same speaker, 0 different, (trials,).
+
+    Returns
+    -------
+    rate : float
+        Equal error rate, from 0 to 1.
+    threshold : float
+        Accept a trial if its score is above this.
+
+    Raises
+    ------
+    ValueError
+        If the trials are unusable, see ``checked_trials``.
+
+    Example
+    -------
+    >>> rate, threshold = eer([0.9, 0.6, 0.4, 0.1], [1, 1, 0, 0])
+    >>> rate, threshold
+    (0.0, 0.5)
+    """
+    scores, labels = checked_trials(scores, labels)
+    far, frr, distinct = _roc(scores, labels)
+    rate, after = _crossing(far, frr)
+    gap_before, gap_after = np.abs(far - frr)[after - 1 : after + 1]
+    # The margin keeps rounding from deciding between two equal gaps.
+    point = after if gap_after < gap_before - 1e-12 else after - 1
+    return rate, _threshold_at(point, distinct)
+
+
+def min_dcf(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    p_target: float = 0.01,
+    c_miss: float = 1.0,
+    c_fa: float = 1.0,
+) -> float:
+    """Minimum detection cost, normalised as in NIST's evaluations.
+
+    The least ``c_miss * FRR * p_target + c_fa * FAR * (1 - p_target)`` over
+    all thresholds (accepting all and rejecting all among them), divided by
+    what the better of those two costs: ``min(c_miss * p_target, c_fa * (1 -
+    p_target))``. So it is at most 1. SpeechBrain's ``minDCF`` is not
+    normalised: with equal costs it is ``p_target`` times this value.
+
+    Arguments
+    ---------
+    scores : np.ndarray
+        Scores, higher is more alike, (trials,).
+    labels : np.ndarray
+        1 same speaker, 0 different, (trials,).
+    p_target : float
+        Prior probability of the same speaker, between 0 and 1.
+    c_miss : float
+        Cost of rejecting the same speaker, above 0.
+    c_fa : float
+        Cost of accepting a different speaker, above 0.
+
+    Returns
+    -------
+    cost : float
+        From 0 (perfect) to 1 (no better than a constant answer).
+
+    Raises
+    ------
+    ValueError
+        If the trials are unusable, or the prior or a cost is out of range.
+
+    Example
+    -------
+    >>> min_dcf([0.9, 0.6, 0.4, 0.1], [1, 0, 1, 0])
+    0.5
+    """
+    scores, labels = checked_trials(scores, labels)
+    if not 0 < p_target < 1:
+        raise ValueError(
+            f"p_target is {p_target}, expected a probability between 0 and "
+            "1: give the prior of the same speaker, such as 0.01"
+        )
+    if not (0 < c_miss < np.inf and 0 < c_fa < np.inf):
+        raise ValueError(
+            f"c_miss is {c_miss} and c_fa is {c_fa}, expected finite costs "
+            "above 0: give 1.0 for both unless one error is the worse"
+        )
+    far, frr, _ = _roc(scores, labels)
+    return _least_cost(far, frr, p_target, c_miss, c_fa)
+
+
+def verification_metrics(
+    scores: np.ndarray, labels: np.ndarray, threshold: float | None = None
+) -> dict[str, float]:
+    """All figures of one trial list, ready for JSON.
+
+    ``eer``, ``min_dcf_0.01``, ``min_dcf_0.05`` and ``auc`` look at all
+    thresholds; ``accuracy``, ``precision``, ``recall`` and ``f1`` at the one
+    under ``threshold``. Precision is 0 if nothing is accepted, and F1 is 0
+    if no accepted trial is right.
+
+    Arguments
+    ---------
+    scores : np.ndarray
+        Cosine similarities, (trials,).
+    labels : np.ndarray
+        1 same speaker, 0 different, (trials,).
+    threshold : float
+        Accept above this score. ``None`` takes the EER threshold of these
+        very trials, which flatters them: give one chosen on validation
+        trials to judge test trials.
+
+    Returns
+    -------
+    metrics : dict
+        The figures above, ``distance_similar`` and
+        ``distance_dissimilar`` (mean Euclidean distance of the unit-length
+        embeddings, 0 to 2), ``trials_similar`` and ``trials_dissimilar``
+        (counts, int).
+
+    Raises
+    ------
+    ValueError
+        If the trials are unusable, a score is no cosine, or the threshold
+        is not finite.
+
+    Example
+    -------
+    >>> metrics = verification_metrics([0.9, 0.5, 0.2], [1, 0, 0])
+    >>> metrics["eer"], metrics["threshold"], metrics["trials_dissimilar"]
+    (0.0, 0.7, 2)
+    """
+    scores, labels = checked_trials(scores, labels)
+    _check_cosine(scores)
+    rate, eer_threshold = eer(scores, labels)
+    if threshold is None:
+        threshold = eer_threshold
+    elif not np.isfinite(threshold):
+        raise ValueError(
+            f"threshold is {threshold}, expected a finite score: leave it "
+            "out to use the EER threshold of these trials"
+        )
+    far, frr, _ = _roc(scores, labels)
+    accepted = (scores > threshold).astype(int)
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        labels, accepted, average="binary", zero_division=0.0
+    )
+    # Rounding may lift a cosine just above 1; a distance is never below 0.
+    distances = np.sqrt(np.maximum(2 - 2 * scores, 0))
+    return {
+        "eer": rate,
+        **{
+            name: _least_cost(far, frr, p_target)
+            for name, p_target in DCF_PRIORS.items()
+        },
+        "threshold": float(threshold),
+        "accuracy": float(accuracy_score(labels, accepted)),
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
+        "auc": float(auc(far, 1 - frr)),
+        "distance_similar": float(distances[labels == 1].mean()),
+        "distance_dissimilar": float(distances[labels == 0].mean()),
+        "trials_similar": int((labels == 1).sum()),
+        "trials_dissimilar": int((labels == 0).sum()),
+    }
+
+
+def bootstrap_interval(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    speakers_enrol: np.ndarray,
+    speakers_test: np.ndarray,
+    metric: str = "eer",
+    level: float = 0.95,
+    draws: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile interval of a metric over resampled speakers.
+
+    Trials that share a speaker are not independent, so whole speakers are
+    drawn with replacement, as many as there are. If a speaker was drawn
+    ``w`` times, a trial between a and b weighs ``w_a * w_b`` and a
+    same-speaker trial of a weighs ``w_a``: a voice isn't a stranger to its
+    own copy. A draw without any same or without any different trial has no
+    metric and is drawn again, so the interval is conditional on both kinds
+    being there; that matters for a handful of speakers only.
+
+    Arguments
+    ---------
+    scores : np.ndarray
+        Scores, higher is more alike, (trials,).
+    labels : np.ndarray
+        1 same speaker, 0 different, (trials,).
+    speakers_enrol : np.ndarray
+        Speaker id of the first side of each trial, (trials,).
+    speakers_test : np.ndarray
+        Speaker id of the second side of each trial, (trials,).
+    metric : str
+        ``eer``, ``min_dcf_0.01`` or ``min_dcf_0.05``.
+    level : float
+        Share of the draws inside the interval, between 0 and 1.
+    draws : int
+        Number of draws.
+    seed : int
+        The same seed gives the same interval.
+
+    Returns
+    -------
+    low : float
+        Lower end.
+    high : float
+        Upper end.
+
+    Raises
+    ------
+    ValueError
+        If the trials are unusable, labels contradict the speaker ids, or
+        the metric, level or number of draws is out of range.
+
+    Example
+    -------
+    >>> low, high = bootstrap_interval(
+    ...     [0.9, 0.8, 0.3, 0.2], [1, 1, 0, 0], list("abab"), list("abba")
+    ... )
+    >>> low, high
+    (0.0, 0.0)
+    """
+    scores, labels = checked_trials(scores, labels)
+    enrol, test, speakers = _checked_speakers(
+        labels, speakers_enrol, speakers_test
+    )
+    if metric != "eer" and metric not in DCF_PRIORS:
+        raise ValueError(
+            f"metric is {metric!r}, expected one of "
+            f"{['eer', *DCF_PRIORS]}: choose one of these"
+        )
+    if not 0 < level < 1 or draws < 1:
+        raise ValueError(
+            f"level is {level} and draws is {draws}, expected a level "
+            "between 0 and 1 and at least one draw: 0.95 and 1000 are usual"
+        )
+    order = np.argsort(-scores, kind="stable")
+    scores, labels = scores[order], labels[order]
+    enrol, test = enrol[order], test[order]
+    # The last trial of each run of equal scores: ties move together.
+    ends = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
+    generator = np.random.default_rng(seed)
+    values = []
+    while len(values) < draws:
+        drawn = np.bincount(
+            generator.integers(speakers, size=speakers), minlength=speakers
+        )
+        weights = drawn[enrol] * np.where(labels == 1, 1, drawn[test])
+        accepted_same = np.cumsum(weights * labels)[ends]
+        accepted_different = np.cumsum(weights * (1 - labels))[ends]
+        # Never endless: one same and one different trial need three
+        # speakers at most, all drawn together in 2 of 9 draws or more.
+        if not accepted_same[-1] or not accepted_different[-1]:
+            continue
+        far = np.append(0.0, accepted_different / accepted_different[-1])
+        frr = np.append(1.0, 1 - accepted_same / accepted_same[-1])
+        if metric == "eer":
+            values.append(_crossing(far, frr)[0])
+        else:
+            values.append(_least_cost(far, frr, DCF_PRIORS[metric]))
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def checked_trials(
+    scores: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and labels as arrays, or an error that says what is wrong.
+
+    Arguments
+    ---------
+    scores : np.ndarray
+        Scores, (trials,).
+    labels : np.ndarray
+        1 same speaker, 0 different, (trials,).
+
+    Returns
+    -------
+    scores : np.ndarray
+        float64, (trials,).
+    labels : np.ndarray
+        int64 of 0 and 1, (trials,).
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or are not (trials,), there is no trial, a score
+        is NaN or infinite, a label isn't 0 or 1, or one class is missing.
+    """
+    scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels)
+    if scores.ndim != 1 or scores.shape != labels.shape:
+        raise ValueError(
+            f"scores have shape {scores.shape} and labels {labels.shape}, "
+            "expected (trials,) twice: flatten them and give one label per "
+            "score"
+        )
+    if not len(scores):
+        raise ValueError(
+            "found no trials, expected at least one of the same and one of "
+            "different speakers: check that the trial list isn't empty"
+        )
+    broken = np.flatnonzero(~np.isfinite(scores))
+    if len(broken):
+        raise ValueError(
+            f"{len(broken)} of {len(scores)} scores are NaN or infinite, the "
+            f"first is trial {broken[0]} ({scores[broken[0]]}), expected "
+            "finite scores: look for silent files or a diverged model"
+        )
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError(
+            f"found the labels {np.unique(labels)[:5].tolist()}, expected 0 "
+            "(different) and 1 (same speaker) only: map yours to these"
+        )
+    labels = labels.astype(np.int64)
+    if labels.min() == labels.max():
+        raise ValueError(
+            f"all {len(labels)} trials have label {labels[0]}, expected both "
+            "0 and 1: add trials of the missing kind to the list"
+        )
+    return scores, labels
+
+
+def _check_cosine(scores):
+    """Refuse scores that can't be turned into distances."""
+    if np.abs(scores).max() > 1 + COSINE_ROUNDING:
+        raise ValueError(
+            f"scores reach from {scores.min():.4g} to {scores.max():.4g}, "
+            "expected cosine similarities from -1 to 1: give the raw "
+            "cosines, or use eer and min_dcf, which take any score"
+        )
+
+
+def _checked_speakers(labels, speakers_enrol, speakers_test):
+    """Both sides as numbers from 0, and how many speakers there are."""
+    enrol, test = np.asarray(speakers_enrol), np.asarray(speakers_test)
+    if enrol.shape != labels.shape or test.shape != labels.shape:
+        raise ValueError(
+            f"speakers_enrol has shape {enrol.shape}, speakers_test "
+            f"{test.shape} and labels {labels.shape}, expected the same "
+            "shape: give both speakers of every trial"
+        )
+    wrong = np.flatnonzero((enrol == test) != (labels == 1))
+    if len(wrong):
+        first = wrong[0]
+        raise ValueError(
+            f"{len(wrong)} trials contradict their labels, the first is "
+            f"trial {first}: {enrol[first]} and {test[first]} with label "
+            f"{labels[first]}, expected 1 for equal and 0 for different "
+            "ids: mend the list or the ids"
+        )
+    names, numbers = np.unique(
+        np.concatenate([enrol, test]), return_inverse=True
+    )
+    return numbers[: len(enrol)], numbers[len(enrol) :], len(names)
+
+
+def _roc(scores, labels):
+    """FAR and FRR from accepting nothing to all, and distinct scores.
+
+    Point k accepts the k highest distinct scores, so there is one point
+    more than distinct scores.
+    """
+    far, hit_rate, distinct = roc_curve(labels, scores, drop_intermediate=False)
+    return far, 1 - hit_rate, distinct[1:]
+
+
+def _crossing(far, frr):
+    """Rate where FAR meets FRR, and the first point at or past it."""
+    gap = far - frr
+    after = int(np.searchsorted(gap, 0.0))
+    share = -gap[after - 1] / (gap[after] - gap[after - 1])
+    rate = far[after - 1] + share * (far[after] - far[after - 1])
+    return float(rate), after
+
+
+def _threshold_at(point, distinct):
+    """Threshold that accepts the ``point`` highest of the distinct scores."""
+    if point == 0:
+        return float(np.nextafter(distinct[0], np.inf))
+    above, below = distinct[point - 1], distinct[point]
+    middle = above / 2 + below / 2
+    # Between neighbouring floats the midpoint is one of them: the lower one
+    # decides rightly under ``>``.
+    return float(middle if below < middle < above else below)
+
+
+def _least_cost(far, frr, p_target, c_miss=1.0, c_fa=1.0):
+    """Minimum detection cost over all points, normalised."""
+    miss, false_alarm = c_miss * p_target, c_fa * (1 - p_target)
+    costs = miss * frr + false_alarm * far
+    return float(costs.min() / min(miss, false_alarm))

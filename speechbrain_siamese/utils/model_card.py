@@ -1,0 +1,102 @@
+"""The model card: what the exported model is, and how well it does."""
+
+from __future__ import annotations
+
+from speechbrain_siamese.utils.report import MEANING
+
+_CARD = """\
+# Siamese speaker model
+
+Tells whether two recordings are of one voice: a DenseNet over log-mel
+spectrogram images, trained with contrastive loss by `speechbrain_siamese`.
+
+## Use
+
+```python
+from speechbrain.inference.speaker import SpeakerRecognition
+
+model = SpeakerRecognition.from_hparams(source="<this folder>")
+a = model.load_audio("a.wav").unsqueeze(0)
+b = model.load_audio("b.wav").unsqueeze(0)
+score, same = model.verify_batch(a, b, threshold={threshold:.4f})
+```
+
+`speechbrain_siamese` must be installed. SpeechBrain's own class decides at
+0.25 unless it is told: the threshold of this model is **{threshold:.4f}**.
+`speechbrain_siamese.inference.speaker.SiameseRecognition` uses it by itself
+and also reads m4a, webm and mp4.
+
+## Figures
+
+The threshold was chosen on the validation trials, on people who neither
+trained nor tested.
+
+| trials | EER | 95 % interval | minDCF (0.01) | precision | recall | similar + dissimilar trials |
+| --- | --- | --- | --- | --- | --- | --- |
+{rows}
+
+The figure for an unknown voice is the one to expect of new people.
+
+## Data
+
+{data}
+
+## Settings
+
+{settings}
+
+## Limits
+
+The model knows the language, the rooms and the microphones of its training
+data; others cost accuracy. A score is no proof of identity. Voices are
+personal data: ask the people whom you record. `label_encoder.txt` holds the
+ids of the training speakers; delete `classifier.ckpt`'s use and that file's
+names before publishing, if they must not be known.
+"""
+
+
+def model_card(report: dict, threshold: float) -> str:
+    """Write a model card in Markdown.
+
+    Arguments
+    ---------
+    report : dict
+        With ``valid``, ``test`` (by question), ``data`` and ``settings``.
+    threshold : float
+        The export's decision threshold.
+
+    Returns
+    -------
+    str
+    """
+    names = {"valid": "validation", **MEANING}
+    figures = {"valid": report["valid"], **report["test"]}
+    return _CARD.format(
+        threshold=threshold,
+        rows="\n".join(
+            _row(names[key], found) for key, found in figures.items()
+        ),
+        data=_list(report["data"]),
+        settings=_list(report["settings"]),
+    )
+
+
+def _row(name: str, found: dict | None) -> str:
+    if found is None:
+        return f"| {name} | no such data | | | | | |"
+    interval = found.get("eer_interval")
+    between = (
+        f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f} %"
+        if interval
+        else ""
+    )
+    return (
+        f"| {name} | {100 * found['eer']:.1f} % | {between} "
+        f"| {found['min_dcf_0.01']:.2f} | {found['precision']:.2f} "
+        f"| {found['recall']:.2f} | {found['trials_similar']} + "
+        f"{found['trials_dissimilar']} |"
+    )
+
+
+def _list(values: dict) -> str:
+    return "\n".join(f"- {key}: {value}" for key, value in values.items())

@@ -1,0 +1,196 @@
+"""Pictures of a training run and of a trial list, as PNG files.
+
+Colours are Okabe and Ito's (jfly.uni-koeln.de/color), which stay apart for
+colour-blind readers; line styles, markers and hatches tell the same in a
+print without colours. Figures are made without pyplot: no back end is
+chosen and no window or global state is touched.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from speechbrain_siamese.utils.metrics import checked_trials
+
+SIMILAR = "#0072B2"  # Okabe-Ito blue
+DISSIMILAR = "#D55E00"  # Okabe-Ito vermilion
+
+# Key in the history, name in the legend, colour, line and marker.
+CURVES = (
+    ("train_distance_dissimilar", "dissimilar, train", DISSIMILAR, "--", "s"),
+    ("valid_distance_dissimilar", "dissimilar, valid", DISSIMILAR, "-", "s"),
+    ("train_distance_similar", "similar, train", SIMILAR, "--", "o"),
+    ("valid_distance_similar", "similar, valid", SIMILAR, "-", "o"),
+)
+
+
+def plot_distances(history: list[dict], path: str | os.PathLike) -> None:
+    """Draw the mean distance of similar and dissimilar pairs over epochs.
+
+    Arguments
+    ---------
+    history : list of dict
+        One per epoch: ``epoch`` (number) and ``train_distance_similar``,
+        ``train_distance_dissimilar``, ``valid_distance_similar``,
+        ``valid_distance_dissimilar`` (mean Euclidean distances). A distance
+        of ``None`` or NaN is left out, and its neighbours are joined.
+    path : str or path
+        PNG file to write; missing folders are made.
+
+    Raises
+    ------
+    ValueError
+        If the history is empty or lacks a key, or the path isn't a PNG.
+
+    Example
+    -------
+    >>> tmpdir = getfixture("tmpdir")
+    >>> keys = [key for key, *_ in CURVES]
+    >>> history = [{"epoch": 1, **dict.fromkeys(keys, 1.0)}]
+    >>> plot_distances(history, tmpdir / "distances.png")
+    """
+    if not history:
+        raise ValueError(
+            "the history holds no epoch, expected at least one: train first"
+        )
+    for row in history:
+        missing = {"epoch", *(key for key, *_ in CURVES)} - set(row)
+        if missing:
+            raise ValueError(
+                f"the history's row {row} lacks {sorted(missing)}: add them, "
+                "with None where a distance was not measured"
+            )
+    epochs = np.array([row["epoch"] for row in history])
+    # (epochs, curves); NumPy reads None as NaN here.
+    distances = np.array(
+        [[row[key] for key, *_ in CURVES] for row in history], dtype=float
+    )
+    known = np.isfinite(distances)
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for column, (_, name, colour, line, marker) in enumerate(CURVES):
+        there = known[:, column]
+        if there.any():
+            axes.plot(
+                epochs[there],
+                distances[there, column],
+                line,
+                color=colour,
+                marker=marker,
+                markersize=4,
+                # Hollow against filled: dashes vanish between close points.
+                markerfacecolor="white" if line == "--" else colour,
+                label=name,
+            )
+    # From zero, so that heights compare; 1 if nothing was measured.
+    axes.set_ylim(0, 1.1 * distances[known].max(initial=0) or 1)
+    axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlabel("training time (epochs)")
+    axes.set_ylabel("mean Euclidean distance (no unit)")
+    _finish(figure, axes, path)
+
+
+def plot_scores(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    threshold: float,
+    path: str | os.PathLike,
+    title: str | None = None,
+) -> None:
+    """Draw how the scores of same and of different speakers are spread.
+
+    Both histograms have area 1, whatever the number of trials.
+
+    Arguments
+    ---------
+    scores : np.ndarray
+        Cosine similarities, (trials,).
+    labels : np.ndarray
+        1 same speaker, 0 different, (trials,).
+    threshold : float
+        Score above which a trial is accepted, drawn as a line.
+    path : str or path
+        PNG file to write; missing folders are made.
+    title : str
+        Text above the picture.
+
+    Raises
+    ------
+    ValueError
+        If the trials are unusable (see ``metrics.checked_trials``), the
+        threshold isn't finite, or the path isn't a PNG.
+
+    Example
+    -------
+    >>> tmpdir = getfixture("tmpdir")
+    >>> plot_scores([0.8, 0.1], [1, 0], 0.45, tmpdir / "scores.png")
+    """
+    scores, labels = checked_trials(scores, labels)
+    if not np.isfinite(threshold):
+        raise ValueError(
+            f"threshold is {threshold}, expected a finite score: give the "
+            "one that decides, such as the EER threshold"
+        )
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    # Square-root rule on the smaller class, within what a print can show.
+    bins = int(np.clip(np.sqrt(np.bincount(labels).min()), 10, 50))
+    edges = np.histogram_bin_edges(scores, bins=bins)
+    for label, name, colour, hatch in (
+        (0, "different speakers", DISSIMILAR, "\\\\\\"),
+        (1, "same speaker", SIMILAR, "///"),
+    ):
+        chosen = scores[labels == label]
+        axes.hist(
+            chosen,
+            edges,
+            density=True,
+            histtype="stepfilled",
+            facecolor=(colour, 0.3),
+            edgecolor=colour,
+            linewidth=1.3,
+            hatch=hatch,
+            label=f"{name} ({len(chosen):,} trials)",
+        )
+    axes.axvline(
+        threshold,
+        color="black",
+        linestyle="--",
+        label=f"threshold {threshold:.3f}",
+    )
+    axes.set_xlabel("cosine similarity (no unit)")
+    axes.set_ylabel("density (per unit of similarity)")
+    if title is not None:
+        axes.set_title(title)
+    _finish(figure, axes, path)
+
+
+def _finish(figure, axes, path):
+    """Add grid and legend, and save: the file appears whole or not at all."""
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(
+            f"the picture's path is {path}, expected a name ending in .png: "
+            "rename it, other formats are not written"
+        )
+    axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    if axes.get_legend_handles_labels()[0]:
+        # Below the axes: a legend inside may hide what it explains.
+        figure.legend(
+            loc="outside lower center", ncols=2, frameon=False, handlelength=3
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        figure.savefig(temporary, format="png", dpi=150)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

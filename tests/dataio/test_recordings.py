@@ -1,0 +1,184 @@
+"""Recordings are found, named and described as their folders say."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from speechbrain_siamese.dataio.recordings import (
+    AUDIO_SUFFIXES,
+    ascii_id,
+    find_recordings,
+)
+
+
+def corpus(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"sound")
+    return root
+
+
+def test_plain_names_stay_as_they_are():
+    assert ascii_id("ml0002_a.b-C") == "ml0002_a.b-C"
+
+
+@pytest.mark.parametrize("text", ["मोहन", "Anna Karenina", "a/b", "", "日本"])
+def test_other_names_become_ascii_without_spaces(text):
+    made = ascii_id(text)
+    assert made.isascii()
+    assert made == ascii_id(made)
+    assert made not in ("", ".", "..")
+
+
+def test_names_that_share_their_ascii_part_stay_apart():
+    names = ["मोहन", "सोहन", "राम a", "श्याम a", "a b", "a  b", "ä", "a"]
+    assert len({ascii_id(name) for name in names}) == len(names)
+
+
+def test_ids_are_the_same_on_every_platform():
+    # Composed and decomposed as Linux and macOS write it.
+    assert ascii_id("José") == ascii_id(unicodedata.normalize("NFD", "José"))
+    # A fixed value: a change would rename every cleaned file.
+    assert ascii_id("Anna Karenina") == "Anna-Karenina-a8aea844"
+
+
+def test_recordings_are_found_sorted_with_their_speakers(tmp_path):
+    corpus(tmp_path, "b/rec2.WAV", "b/rec1.m4a", "a/x.webm", "मोहन/एक.mp3")
+    found = find_recordings(tmp_path)
+    assert [r.session for r in found] == sorted(r.session for r in found)
+    assert [r.session for r in found if r.speaker == "b"] == [
+        "b-rec1",
+        "b-rec2",
+    ]
+    (mohan,) = [r for r in found if r.name == "मोहन"]
+    assert mohan.speaker == ascii_id("मोहन")
+    assert mohan.session.startswith(mohan.speaker)
+    assert mohan.session.isascii()
+    assert mohan.gender == ""
+    assert mohan.path == tmp_path / "मोहन" / "एक.mp3"
+
+
+def test_all_known_endings_are_lower_case_with_a_dot():
+    assert all(s == s.lower() and s[0] == "." for s in AUDIO_SUFFIXES)
+    wanted = {"wav", "flac", "ogg", "opus", "mp3", "m4a", "webm", "mp4"}
+    assert {f".{name}" for name in wanted} <= AUDIO_SUFFIXES
+
+
+def test_other_files_are_passed_over_and_counted_once(tmp_path, caplog):
+    corpus(
+        tmp_path,
+        "a/rec.wav",
+        "a/notes.txt",
+        "a/rec2.m4a.part",
+        "a/.hidden.wav",
+        "a/deeper/rec.wav",
+        ".cache/rec.wav",
+        "readme.md",
+    )
+    with caplog.at_level(logging.INFO):
+        (found,) = find_recordings(tmp_path)
+    assert found.session == "a-rec"
+    (message,) = [r.getMessage() for r in caplog.records]
+    assert "ignored 4" in message
+    assert "1 .txt" in message
+    assert "1 .part" in message
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a/rec.m4a", "a/rec.wav"),
+        ("a/rec.wav", "a/REC.wav"),
+        ("a/b-c.wav", "a-b/c.wav"),
+        ("anna/r.wav", "Anna/r.wav"),
+    ],
+)
+def test_sessions_that_would_collide_stay_apart(tmp_path, names):
+    corpus(tmp_path, *names)
+    if len({n for n in tmp_path.glob("*/*")}) < 2:
+        pytest.skip("this file system does not tell case apart")
+    found = find_recordings(tmp_path)
+    assert len({r.session.lower() for r in found}) == 2
+    assert all(r.session.startswith(r.speaker) for r in found)
+    assert found == find_recordings(tmp_path)
+
+
+def test_speakers_that_differ_by_case_get_distinct_folders(tmp_path):
+    corpus(tmp_path, "anna/r.wav", "Anna/s.wav")
+    if len(list(tmp_path.iterdir())) < 2:
+        pytest.skip("this file system does not tell case apart")
+    found = find_recordings(tmp_path)
+    assert len({r.speaker.lower() for r in found}) == 2
+
+
+def test_long_names_leave_room_for_endings(tmp_path):
+    corpus(tmp_path, f"{'a' * 100}/{'b' * 200}1.wav", f"{'a' * 100}/c.wav")
+    corpus(tmp_path, f"{'a' * 100}/{'b' * 200}2.wav")
+    found = find_recordings(tmp_path)
+    assert len({r.session for r in found}) == 3
+    assert max(len(r.session) for r in found) <= 120
+
+
+def test_speakers_csv_gives_names_and_genders(tmp_path):
+    corpus(tmp_path, "a/1.wav", "b/1.wav")
+    (tmp_path / "speakers.csv").write_text(
+        "speaker,name,gender\na,अन्ना,f\n", encoding="utf-8-sig"
+    )
+    a, b = find_recordings(tmp_path)
+    assert (a.name, a.gender) == ("अन्ना", "f")
+    assert (b.name, b.gender) == ("b", "")
+
+
+def test_speakers_csv_needs_only_the_speaker_column(tmp_path):
+    corpus(tmp_path, "मो हन/1.wav")
+    (tmp_path / "speakers.csv").write_text("speaker\nमो हन\n", "utf-8")
+    (found,) = find_recordings(tmp_path)
+    assert found.name == "मो हन"
+
+
+def test_unknown_speaker_in_the_csv_is_a_warning(tmp_path, caplog):
+    corpus(tmp_path, "a/1.wav")
+    (tmp_path / "speakers.csv").write_text("speaker,gender\nzoe,f\na,f\n")
+    with caplog.at_level(logging.WARNING):
+        assert len(find_recordings(tmp_path)) == 1
+    assert "zoe" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"name;gender\nx;f\n", "speaker"),
+        (b"", "speaker"),
+        (b"speaker,name\na,b,c\n", "line 2"),
+        (b"speaker,name\n,b\n", "line 2"),
+        (b"speaker\na\na\n", "twice"),
+        ("speaker,name\na,J\xe9\n".encode("latin-1"), "UTF-8"),
+    ],
+)
+def test_malformed_speakers_csv_is_an_error(tmp_path, content, told):
+    corpus(tmp_path, "a/1.wav")
+    (tmp_path / "speakers.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=told) as error:
+        find_recordings(tmp_path)
+    assert "speakers.csv" in str(error.value)
+
+
+def test_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="not a folder"):
+        find_recordings(tmp_path / "nowhere")
+
+
+def test_empty_folder_error_shows_the_layout(tmp_path):
+    with pytest.raises(ValueError, match=r"<speaker>/<recording>"):
+        find_recordings(tmp_path)
+
+
+def test_flat_folder_error_says_what_was_found(tmp_path):
+    corpus(tmp_path, "stray.wav", "a/notes.txt")
+    with pytest.raises(ValueError, match=r"stray\.wav"):
+        find_recordings(tmp_path)

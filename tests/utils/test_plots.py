@@ -1,0 +1,207 @@
+"""What the pictures show, and how their files appear."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from speechbrain_siamese.utils.plots import plot_distances, plot_scores
+
+OKABE_ITO = {
+    "#e69f00",
+    "#56b4e9",
+    "#009e73",
+    "#f0e442",
+    "#0072b2",
+    "#d55e00",
+    "#cc79a7",
+}
+SCORES = np.array([0.9, 0.8, 0.5, 0.3, 0.1])
+LABELS = np.array([1, 1, 0, 0, 0])
+
+
+def epoch(number, train=(1.0, 3.0), valid=(1.5, 2.5)):
+    """One row of a history; pairs are (similar, dissimilar)."""
+    return {
+        "epoch": number,
+        "train_distance_similar": train[0],
+        "train_distance_dissimilar": train[1],
+        "valid_distance_similar": valid[0],
+        "valid_distance_dissimilar": valid[1],
+    }
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The axes of each figure that is saved in the test."""
+    axes = []
+    save = Figure.savefig
+
+    def remember(figure, *args, **kwargs):
+        axes.extend(figure.axes)
+        save(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", remember)
+    return axes
+
+
+def test_pictures_are_png_at_150_dpi_and_nothing_else_is_left(tmp_path):
+    folder = tmp_path / "run" / "plots"
+    plot_distances([epoch(1), epoch(2)], folder / "distances.png")
+    plot_scores(SCORES, LABELS, 0.65, str(folder / "scores.png"), "Test")
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["distances.png", "scores.png"]
+    for name in names:
+        picture = imread(folder / name)
+        # 6.4 by 4.2 inches
+        assert picture.shape[:2] == (630, 960)
+        assert picture.std() > 0.05
+
+
+def test_curves_hold_the_history(tmp_path, drawn):
+    history = [epoch(1), epoch(2, (0.8, 3.5), (1.4, 2.9))]
+    plot_distances(history, tmp_path / "a.png")
+    curves = {line.get_label(): line for line in drawn[0].lines}
+    for name, key in (
+        ("similar, train", "train_distance_similar"),
+        ("dissimilar, train", "train_distance_dissimilar"),
+        ("similar, valid", "valid_distance_similar"),
+        ("dissimilar, valid", "valid_distance_dissimilar"),
+    ):
+        curve = curves.pop(name)
+        assert curve.get_xdata().tolist() == [1, 2]
+        assert curve.get_ydata().tolist() == [row[key] for row in history]
+        assert curve.get_linestyle() == ("--" if "train" in name else "-")
+    assert not curves
+
+
+def test_curves_differ_without_colour_and_for_the_colour_blind(tmp_path, drawn):
+    plot_distances([epoch(1), epoch(2)], tmp_path / "a.png")
+    lines = drawn[0].lines
+    assert {to_hex(line.get_color()) for line in lines} < OKABE_ITO
+    looks = {(line.get_linestyle(), line.get_marker()) for line in lines}
+    assert len(looks) == 4
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan")])
+def test_missing_distances_are_left_out_and_bridged(tmp_path, drawn, nothing):
+    history = [epoch(n) for n in (1, 2, 3)]
+    history[1]["valid_distance_similar"] = nothing
+    for row in history:
+        row["valid_distance_dissimilar"] = nothing
+    plot_distances(history, tmp_path / "a.png")
+    curves = {line.get_label(): line for line in drawn[0].lines}
+    assert "dissimilar, valid" not in curves
+    assert curves["similar, valid"].get_xdata().tolist() == [1, 3]
+
+
+@pytest.mark.filterwarnings("error")
+def test_history_without_any_distance_is_an_empty_picture(tmp_path, drawn):
+    nothing = (None, None)
+    plot_distances([epoch(1, nothing, nothing)], tmp_path / "a.png")
+    assert not drawn[0].lines
+    assert (tmp_path / "a.png").is_file()
+
+
+def test_first_epoch_alone_is_inside_the_picture(tmp_path, drawn):
+    plot_distances([epoch(1)], tmp_path / "a.png")
+    bottom, top = drawn[0].get_ylim()
+    assert bottom == 0
+    # The highest marker is clear of the upper edge.
+    assert top > 1.05 * 3.0
+    left, right = drawn[0].get_xlim()
+    ticks = drawn[0].get_xticks()
+    assert [t for t in ticks if left <= t <= right] == [1]
+
+
+def test_histograms_have_area_one_and_common_edges(tmp_path, drawn):
+    plot_scores(SCORES, LABELS, 0.65, tmp_path / "a.png")
+    outlines = [patch.get_xy() for patch in drawn[0].patches]
+    assert len(outlines) == 2
+    for outline in outlines:
+        x, y = outline.T
+        area = abs(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])) / 2
+        assert area == pytest.approx(1)
+    # Edges 0.1, 0.18, … 0.9: ten bins over all scores.
+    edges = np.unique(np.concatenate(outlines)[:, 0].round(9))
+    assert edges == pytest.approx(np.linspace(0.1, 0.9, 11))
+
+
+def test_histograms_differ_without_colour_and_for_the_colour_blind(
+    tmp_path, drawn
+):
+    plot_scores(SCORES, LABELS, 0.65, tmp_path / "a.png")
+    patches = drawn[0].patches
+    assert {to_hex(patch.get_edgecolor()) for patch in patches} < OKABE_ITO
+    assert len({patch.get_hatch() for patch in patches} - {None}) == 2
+
+
+def test_threshold_is_a_line_with_its_value(tmp_path, drawn):
+    plot_scores(SCORES, LABELS, 0.65, tmp_path / "a.png", title="Test set")
+    (line,) = drawn[0].lines
+    assert list(line.get_xdata()) == [0.65, 0.65]
+    assert "0.650" in line.get_label()
+    assert drawn[0].get_title() == "Test set"
+
+
+def test_axes_say_what_they_show_and_in_which_unit(tmp_path, drawn):
+    plot_distances([epoch(1)], tmp_path / "a.png")
+    plot_scores(SCORES, LABELS, 0.65, tmp_path / "b.png")
+    labels = [(a.get_xlabel(), a.get_ylabel()) for a in drawn]
+    assert all("(" in text for pair in labels for text in pair)
+
+
+def test_failed_save_keeps_the_old_picture_whole(tmp_path, monkeypatch):
+    path = tmp_path / "scores.png"
+    plot_scores(SCORES, LABELS, 0.65, path)
+    before = path.read_bytes()
+
+    def disk_full(figure, target, **kwargs):
+        target.write_bytes(b"half a picture")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", disk_full)
+    with pytest.raises(OSError, match="no space"):
+        plot_scores(SCORES, LABELS, 0.1, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_plotting_leaves_pyplot_alone(tmp_path):
+    script = (
+        "import sys; from speechbrain_siamese.utils.plots import plot_scores;"
+        "plot_scores([0.9, 0.1], [1, 0], 0.5, sys.argv[1]);"
+        "sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    run = [sys.executable, "-c", script, str(tmp_path / "a.png")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run(run, check=True, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda f: plot_distances([], f / "a.png"), "no epoch"),
+        (
+            lambda f: plot_distances([{"epoch": 1}], f / "a.png"),
+            "lacks .*train_distance_similar",
+        ),
+        (lambda f: plot_distances([epoch(1)], f / "a.pdf"), "a.pdf"),
+        (lambda f: plot_scores([0.1], [1], 0.5, f / "a.png"), "label 1"),
+        (
+            lambda f: plot_scores(SCORES, LABELS, np.nan, f / "a.png"),
+            "threshold is nan",
+        ),
+    ],
+)
+def test_unusable_input_is_named_and_no_file_made(tmp_path, draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw(tmp_path)
+    assert not list(tmp_path.iterdir())
