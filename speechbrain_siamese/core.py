@@ -75,6 +75,10 @@ class SiameseBrain(sb.Brain):
 
     trials: dict[str, list[Trial]]
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.test_scores: dict[str, np.ndarray] = {}
+
     def compute_forward(self, batch, stage):
         """Encode the clips of a batch, each once.
 
@@ -320,7 +324,7 @@ class SiameseBrain(sb.Brain):
 
         Arguments
         ---------
-        dataset : DynamicItemDataset
+        dataset : DynamicItemDataset or None
 
         Returns
         -------
@@ -328,7 +332,7 @@ class SiameseBrain(sb.Brain):
         """
         return {
             self._trial_name(row["wav"]): row["spk_id"]
-            for row in dataset.data.values()
+            for row in (dataset.data.values() if dataset else ())
         }
 
     @torch.no_grad()

@@ -1,9 +1,12 @@
-"""Fixtures shared by all tests: where real speech lies, if it is there."""
+"""Fixtures shared by all tests: real speech, and a small trained model."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -22,3 +25,33 @@ def real_data() -> Path:
             "with raw/, clips/ and protocol/"
         )
     return folder
+
+
+def _load(path: Path) -> ModuleType:
+    """Import a file by its path: the tests are no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def tiny() -> ModuleType:
+    """The module ``tests/tiny_corpus.py``."""
+    return _load(ROOT / "tests" / "tiny_corpus.py")
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tiny, tmp_path_factory) -> Path:
+    """A tiny corpus in the formats that people have."""
+    return tiny.build(tmp_path_factory.mktemp("tiny") / "recordings")
+
+
+@pytest.fixture(scope="session")
+def trained(tiny, tiny_data, tmp_path_factory) -> Path:
+    """Output folder of the user's command; copy it before changing it."""
+    output = tmp_path_factory.mktemp("trained") / "output"
+    done = tiny.train(output, tiny_data)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return output

@@ -48,11 +48,14 @@ def voice(speaker: int, recording: int, seconds: float = SECONDS):
     pitch = (90 + 18 * speaker) * (1 + drift)
     phase = 2 * np.pi * np.cumsum(pitch) / RATE
     formants = np.array([350, 1100, 2500]) * (1 + 0.06 * speaker)
-    sound = np.zeros_like(time)
+    # One period of the voice, read at the pace of the pitch.
+    turn = np.linspace(0, 2 * np.pi, 4096)
+    period = np.zeros_like(turn)
     for harmonic in range(1, 30):
-        frequency = harmonic * (90 + 18 * speaker)
-        gain = np.exp(-(((frequency - formants) / 220) ** 2)).sum() + 0.02
-        sound += gain * np.sin(harmonic * phase)
+        distance = (harmonic * (90 + 18 * speaker) - formants) / 220
+        gain = np.exp(-(distance**2)).sum() + 0.02
+        period += gain * np.sin(harmonic * turn)
+    sound = np.interp(phase % (2 * np.pi), turn, period)
     syllables = np.clip(3 * np.sin(2 * np.pi * 2.5 * time) + 2, 0, 1)
     pauses = (time % 5.0) < 4.4
     sound = sound * syllables * pauses

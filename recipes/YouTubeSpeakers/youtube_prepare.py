@@ -18,7 +18,6 @@ The logic is in ``speechbrain_siamese.dataio``; this file connects it.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from dataclasses import asdict, replace
@@ -48,7 +47,7 @@ from speechbrain_siamese.dataio.splits import (
     split_sessions,
 )
 from speechbrain_siamese.dataio.trials import make_trials
-from speechbrain_siamese.utils.whole_file import whole_file
+from speechbrain_siamese.utils.whole_file import whole_file, write_csv
 
 logger = get_logger(__name__)
 
@@ -175,8 +174,13 @@ def _fingerprint(long_ones, short_ones, cleaning, splits, seed) -> str:
     modification time stands for its content.
     """
     audio = [
-        [item.recording.session, item.recording.gender, item.recording.name]
-        + [item.path.stat().st_mtime_ns, item.path.stat().st_size]
+        [
+            item.recording.session,
+            item.recording.gender,
+            item.recording.name,
+            item.path.stat().st_mtime_ns,
+            item.path.stat().st_size,
+        ]
         for item in (*long_ones, *short_ones)
     ]
     text = json.dumps(
@@ -349,14 +353,11 @@ def _write_speakers(items, path: Path) -> None:
         item.recording.speaker: (item.recording.name, item.recording.gender)
         for item in items
     }
-    with (
-        whole_file(path) as partial,
-        open(partial, "w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(["spk_id", "name", "gender"])
-        for speaker, (name, gender) in sorted(people.items()):
-            writer.writerow([speaker, name, gender])
+    write_csv(
+        path,
+        ["spk_id", "name", "gender"],
+        ([speaker, *people[speaker]] for speaker in sorted(people)),
+    )
 
 
 def _delete_files(folder: Path) -> None:

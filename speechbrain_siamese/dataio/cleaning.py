@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from speechbrain_siamese.utils.ranges import check_range
+
 FRAME = 0.02
 """Seconds of a level frame."""
 
@@ -93,17 +95,7 @@ class CleaningSettings:
             ("keep_silence", 0, 60, "s"),
             ("min_duration", 0.1, 3600, "s"),
         ):
-            value = getattr(self, key)
-            number = isinstance(value, (int, float))
-            if (
-                not number
-                or isinstance(value, bool)
-                or not (low <= value <= high)
-            ):
-                raise ValueError(
-                    f"{key} is {value!r}, expected a number from {low} to "
-                    f"{high} {unit}"
-                )
+            check_range(key, getattr(self, key), low, high, unit)
 
 
 def trim(

@@ -7,11 +7,9 @@ decodes only what is new or changed.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -30,12 +28,16 @@ from speechbrain_siamese.dataio.cleaning import (
 )
 from speechbrain_siamese.dataio.decoding import DecodingError, decode_blocks
 from speechbrain_siamese.dataio.recordings import Recording
+from speechbrain_siamese.utils.whole_file import (
+    PARTIAL,
+    whole_file,
+    write_csv,
+)
 
 logger = get_logger(__name__)
 
 # Part of every key: a change of method here rebuilds what older code made.
 MADE_BY = "speechbrain_siamese.dataio.corpus 1"
-PARTIAL = ".partial"
 CHUNK = 1 << 20
 
 
@@ -165,21 +167,18 @@ def write_rejected(rejected: Sequence[Rejected], path: str | Path) -> None:
     path : str | Path
         The file; replaced as a whole.
     """
-    path = Path(path)
-    partial = _partial(path)
-    with open(partial, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["speaker", "recording", "reason"])
-        for item in rejected:
-            file_path = item.recording.path
-            writer.writerow(
-                [
-                    item.recording.speaker,
-                    f"{file_path.parent.name}/{file_path.name}",
-                    item.reason,
-                ]
-            )
-    os.replace(partial, path)
+    write_csv(
+        path,
+        ["speaker", "recording", "reason"],
+        (
+            [
+                item.recording.speaker,
+                "/".join(item.recording.path.parts[-2:]),
+                item.reason,
+            ]
+            for item in rejected
+        ),
+    )
 
 
 def _check(recordings: Sequence[Recording], output: Path) -> None:
@@ -229,9 +228,8 @@ def _clean(
         note = _build(recording, audio_path, settings)
         note.update(made_by=MADE_BY, key=key)
         # Audio first: audio without its note is made again.
-        partial = _partial(note_path)
-        partial.write_text(json.dumps(note), encoding="utf-8")
-        os.replace(partial, note_path)
+        with whole_file(note_path) as partial:
+            partial.write_text(json.dumps(note), encoding="utf-8")
     if "rejected" in note:
         return Rejected(recording, note["rejected"])
     return CleanRecording(
@@ -248,7 +246,7 @@ def _build(
 ) -> dict:
     """Writes the cleaned audio; what the note says about it."""
     audio_path.parent.mkdir(parents=True, exist_ok=True)
-    spool = _partial(audio_path.with_suffix(".samples"))
+    spool = audio_path.with_name(f".{audio_path.stem}.samples{PARTIAL}")
     try:
         try:
             return _from_spool(recording, spool, audio_path, settings)
@@ -359,14 +357,15 @@ def _write_audio(
     """16-bit WAV of the stretches; scaled down only if it would clip."""
     peak = max(float(np.abs(part).max()) for part in _parts(raw, stretches))
     scale = 32768 / max(1.0, peak)
-    partial = _partial(path)
-    with soundfile.SoundFile(
-        partial, "w", sample_rate, 1, subtype="PCM_16", format="WAV"
-    ) as file:
+    with (
+        whole_file(path) as partial,
+        soundfile.SoundFile(
+            partial, "w", sample_rate, 1, subtype="PCM_16", format="WAV"
+        ) as file,
+    ):
         for part in _parts(raw, stretches):
             whole = np.rint(part * scale).clip(-32768, 32767)
             file.write(whole.astype(np.int16))
-    os.replace(partial, path)
 
 
 def _parts(
@@ -409,8 +408,3 @@ def _same_size(note: dict, audio_path: Path) -> bool:
     if "rejected" in note:
         return True
     return audio_path.is_file() and audio_path.stat().st_size == note["bytes"]
-
-
-def _partial(path: Path) -> Path:
-    """Hidden temporary name in the same folder."""
-    return path.with_name(f".{path.name}{PARTIAL}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from speechbrain_siamese.utils.whole_file import whole_file
+from speechbrain_siamese.utils.whole_file import whole_file, write_csv
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,7 @@ def write_manifest(rows: Iterable[Row], path: str | Path) -> None:
     rows : Iterable[Row]
     path : str or Path
     """
-    with (
-        whole_file(path) as partial,
-        open(partial, "w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)])
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({**asdict(row), "duration": f"{row.duration:.4f}"})
+    write_csv(path, [field.name for field in fields(Row)], map(astuple, rows))
 
 
 @dataclass(frozen=True)

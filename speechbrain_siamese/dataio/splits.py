@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from speechbrain_siamese.utils.ranges import check_range
+
 #: Questions that a model is tested on, the easiest first.
 QUESTIONS = ("time", "session", "speaker")
 
@@ -89,7 +91,7 @@ class SplitSettings:
         If a value is out of its range.
     """
 
-    valid_speakers: float = 0.1
+    valid_speakers: float = 0.125
     test_speakers: float = 0.1
     test_sessions: float = 0.25
     test_time: float = 0.2
@@ -107,11 +109,7 @@ class SplitSettings:
             ("utterance_len", 1, 60),
             ("utterances_per_speaker", 2, 10_000),
         ):
-            value = getattr(self, key)
-            if not low <= value <= high:
-                raise ValueError(
-                    f"{key} is {value}, expected a number from {low} to {high}"
-                )
+            check_range(key, getattr(self, key), low, high)
 
 
 def split_sessions(

@@ -31,7 +31,7 @@ and also reads m4a, webm and mp4.
 The threshold was chosen on the validation trials, on people who neither
 trained nor tested.
 
-| trials | EER | 95 % interval | minDCF (0.01) | precision | recall | similar + dissimilar trials |
+| trials | EER | 95 % interval | minDCF (0.01) | precision | recall | count |
 | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
@@ -50,8 +50,8 @@ The figure for an unknown voice is the one to expect of new people.
 The model knows the language, the rooms and the microphones of its training
 data; others cost accuracy. A score is no proof of identity. Voices are
 personal data: ask the people whom you record. `label_encoder.txt` holds the
-ids of the training speakers; delete `classifier.ckpt`'s use and that file's
-names before publishing, if they must not be known.
+ids of the training speakers: replace the names in it before you publish the
+model, if they must not be known.
 """
 
 
@@ -93,8 +93,8 @@ def _row(name: str, found: dict | None) -> str:
     return (
         f"| {name} | {100 * found['eer']:.1f} % | {between} "
         f"| {found['min_dcf_0.01']:.2f} | {found['precision']:.2f} "
-        f"| {found['recall']:.2f} | {found['trials_similar']} + "
-        f"{found['trials_dissimilar']} |"
+        f"| {found['recall']:.2f} | {found['trials_similar']} same, "
+        f"{found['trials_dissimilar']} different |"
     )
 
 

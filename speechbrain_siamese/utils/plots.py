@@ -8,7 +8,6 @@ chosen and no window or global state is touched.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from speechbrain_siamese.utils.metrics import checked_trials
+from speechbrain_siamese.utils.whole_file import whole_file
 
 SIMILAR = "#0072B2"  # Okabe-Ito blue
 DISSIMILAR = "#D55E00"  # Okabe-Ito vermilion
@@ -29,7 +29,7 @@ CURVES = (
 )
 
 
-def plot_distances(history: list[dict], path: str | os.PathLike) -> None:
+def plot_distances(history: list[dict], path: str | Path) -> None:
     """Draw the mean distance of similar and dissimilar pairs over epochs.
 
     Arguments
@@ -100,7 +100,7 @@ def plot_scores(
     scores: np.ndarray,
     labels: np.ndarray,
     threshold: float,
-    path: str | os.PathLike,
+    path: str | Path,
     title: str | None = None,
 ) -> None:
     """Draw how the scores of same and of different speakers are spread.
@@ -187,10 +187,5 @@ def _finish(figure, axes, path):
         figure.legend(
             loc="outside lower center", ncols=2, frameon=False, handlelength=3
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(temporary, format="png", dpi=150)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=150)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        Where to write it: the same folder, ending in ``PARTIAL``.
+        Where to write it: the same folder, hidden, ending in ``PARTIAL``.
 
     Example
     -------
@@ -38,9 +39,31 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + PARTIAL)
+    partial = path.with_name(f".{path.name}{PARTIAL}")
     try:
         yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_csv(
+    path: str | Path, header: Sequence[str], rows: Iterable[Sequence]
+) -> None:
+    """Write a CSV file in UTF-8, whole or not at all.
+
+    Arguments
+    ---------
+    path : str or Path
+    header : Sequence[str]
+        Names of the columns.
+    rows : Iterable[Sequence]
+        Values in the order of the header.
+    """
+    with (
+        whole_file(path) as partial,
+        open(partial, "w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)

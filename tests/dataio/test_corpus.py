@@ -190,13 +190,15 @@ def test_audio_of_a_killed_run_never_meets_an_older_note(
     # As long as before, but another second of it.
     other = dataclasses.replace(SETTINGS, trim_start=0.5, trim_end=1.5)
 
+    whole_file = corpus.whole_file
+
     def killed(path):
         if path.suffix == ".json":
             raise KeyboardInterrupt
-        return path.with_name(f".{path.name}.partial")
+        return whole_file(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(corpus, "_partial", killed)
+        patch.setattr(corpus, "whole_file", killed)
         with pytest.raises(KeyboardInterrupt):
             run(root, tmp_path / "out", other)
     audio = (tmp_path / "out" / "a" / "a-a.wav").read_bytes()

@@ -281,7 +281,7 @@ def test_a_users_folder_is_refused_and_left_as_it_was(tmp_path, no_synthesis):
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("precious")
-    with pytest.raises(ValueError, match="not empty.*Name another folder"):
+    with pytest.raises(ValueError, match=r"not empty.*Name another folder"):
         build(mine)
     assert [path.name for path in mine.iterdir()] == ["thesis.txt"]
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
@@ -312,7 +312,7 @@ def test_a_users_file_in_an_old_corpus_is_not_lost(tmp_path, no_synthesis):
     (folder / MARKER).write_text(json.dumps(marker))
     (folder / "speakers.csv").write_text("")
     (folder / "notes.txt").write_text("precious")
-    with pytest.raises(ValueError, match="notes.txt"):
+    with pytest.raises(ValueError, match=r"notes\.txt"):
         build(folder)
     assert (folder / "notes.txt").read_text() == "precious"
 

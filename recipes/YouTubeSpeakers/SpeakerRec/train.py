@@ -26,7 +26,23 @@ from speechbrain_siamese.dataio.manifests import read_trials
 from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
 from speechbrain_siamese.dataio.splits import QUESTIONS
 from speechbrain_siamese.utils.export import export_model, recipe_sections
+from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.report import measure_questions, write_metrics
+
+
+def check_settings(hparams):
+    """Refuse settings out of their range before any work is done."""
+    for key, low, high, unit in (
+        ("number_of_epochs", 1, 100_000, ""),
+        ("window_len", 0.4, 60, "s"),
+        ("speakers_per_batch", 2, 10_000, ""),
+        ("clips_per_speaker", 2, 10_000, ""),
+        ("classifier_weight", 0, 1000, ""),
+        ("lr", 1e-8, 10, ""),
+    ):
+        check_range(key, hparams[key], low, high, unit)
+    if hparams["max_minutes"] is not None:
+        check_range("max_minutes", hparams["max_minutes"], 0.01, 1e6, "minutes")
 
 
 def dataio_prep(hparams):
@@ -34,9 +50,16 @@ def dataio_prep(hparams):
     folder = Path(hparams["prepared_folder"])
     # Drawn longer than a window: at the highest speed it still fills one.
     drawn = math.ceil(hparams["window_samples"] * max(hparams["speeds"]) / 100)
+    trials = {
+        question: read_trials(path)
+        for question in ("valid", *QUESTIONS)
+        if (path := folder / f"trials_{question}.txt").is_file()
+    }
     datasets = {
         name: read_manifest(str(folder / f"{name}.csv"), str(folder), window)
         for name, window in (("train", drawn), ("valid", None), ("test", None))
+        # Without a question that the data can answer the test is empty.
+        if name != "test" or len(trials) > 1
     }
     train = datasets["train"]
     encoder = sb.dataio.encoder.CategoricalEncoder()
@@ -52,7 +75,7 @@ def dataio_prep(hparams):
         output_key="spk_id",
     )
     train.set_output_keys(["id", "sig", "spk_id_encoded"])
-    for name in ("valid", "test"):
+    for name in datasets.keys() - {"train"}:
         datasets[name] = datasets[name].filtered_sorted(sort_key="duration")
         datasets[name].set_output_keys(["id", "wav", "sig"])
 
@@ -66,11 +89,6 @@ def dataio_prep(hparams):
         clips_per_speaker=hparams["clips_per_speaker"],
         seed=hparams["seed"],
     )
-    trials = {
-        question: read_trials(path)
-        for question in ("valid", *QUESTIONS)
-        if (path := folder / f"trials_{question}.txt").is_file()
-    }
     return datasets, encoder, sampler, trials
 
 
@@ -80,6 +98,7 @@ def main(argv):
     sb.utils.distributed.ddp_init_group(run_opts)
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)
+    check_settings(hparams)
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
         hyperparams_to_save=hparams_file,
@@ -138,9 +157,12 @@ def main(argv):
         },
         valid_loader_kwargs=dict(loader),
     )
-    brain.evaluate(
-        datasets["test"], min_key="EER", test_loader_kwargs=dict(loader)
-    )
+    if "test" in datasets:
+        brain.evaluate(
+            datasets["test"], min_key="EER", test_loader_kwargs=dict(loader)
+        )
+    else:
+        brain.on_evaluate_start(min_key="EER")
     run_on_main(
         finish, args=[brain, datasets, encoder, hparams_file, overrides]
     )
@@ -154,7 +176,7 @@ def finish(brain, datasets, encoder, hparams_file, overrides):
         "test": measure_questions(
             brain.test_scores,
             brain.trials,
-            brain.speaker_of(datasets["test"]),
+            brain.speaker_of(datasets.get("test")),
             brain.threshold,
             hparams.figures_folder,
         ),

@@ -1,0 +1,41 @@
+"""Checks of settings: what was found, what was expected."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+
+def check_range(
+    key: str, value: object, low: float, high: float, unit: str = ""
+) -> None:
+    """Refuse a setting that is no number or out of its range.
+
+    Arguments
+    ---------
+    key : str
+        Name of the setting, as users write it.
+    value : object
+        What was found.
+    low, high : float
+        Least and greatest value allowed.
+    unit : str
+        Of the value, for the message.
+
+    Raises
+    ------
+    ValueError
+        If the value is not a number from ``low`` to ``high``.
+
+    Example
+    -------
+    >>> check_range("margin", 3.0, 0.0, 2.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: margin is 3.0, expected a number from 0 to 2
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:
+        expected = f"{low:g} to {high:g} {unit}".rstrip()
+        raise ValueError(
+            f"{key} is {value!r}, expected a number from {expected}"
+        )

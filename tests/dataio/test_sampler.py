@@ -1,0 +1,182 @@
+"""Batches hold P x K windows, and follow from seed, epoch and step alone."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections import Counter
+
+import pytest
+
+from speechbrain_siamese.dataio.sampler import Draw, SpeakerBatchSampler
+
+RATE = 100
+WINDOW = 200
+
+#: Three speakers; rows that do not begin at 0, and one shorter than a window.
+SPEAKERS = ["a", "b", "a", "c", "c", "b"]
+STRETCHES = [
+    (0, 5000),
+    (700, 3000),
+    (300, 420),
+    (0, 4000),
+    (4000, 9000),
+    (50, 250),
+]
+
+
+def sampler(
+    speakers=SPEAKERS, stretches=STRETCHES, p=2, k=4, seed=0
+) -> SpeakerBatchSampler:
+    return SpeakerBatchSampler(
+        speakers=speakers,
+        stretches=stretches,
+        sample_rate=RATE,
+        window_samples=WINDOW,
+        speakers_per_batch=p,
+        clips_per_speaker=k,
+        seed=seed,
+    )
+
+
+def epochs(batches: SpeakerBatchSampler, count: int) -> list[list[Draw]]:
+    found = []
+    for epoch in range(1, count + 1):
+        batches.set_epoch(epoch)
+        found.extend(batches)
+    return found
+
+
+@pytest.mark.parametrize(("p", "k"), [(2, 2), (2, 5), (3, 2)])
+def test_a_batch_holds_k_clips_of_each_of_p_different_speakers(p, k):
+    for batch in epochs(sampler(p=p, k=k), 20):
+        names = [SPEAKERS[draw.row] for draw in batch]
+        assert set(Counter(names).values()) == {k}
+        assert len(set(names)) == p
+        # The clips of one speaker lie beside each other.
+        assert names == [name for name in names[::k] for _ in range(k)]
+
+
+def test_windows_lie_inside_their_rows_and_have_their_length():
+    seen = set()
+    for batch in epochs(sampler(), 50):
+        for draw in batch:
+            start, stop = STRETCHES[draw.row]
+            assert start <= draw.start < draw.stop <= stop
+            assert draw.stop - draw.start == min(WINDOW, stop - start)
+            seen.add(draw.row)
+    assert seen == set(range(len(SPEAKERS)))
+
+
+def test_both_ends_of_a_row_are_reached():
+    batches = sampler(["a", "b"], [(10, 213), (0, 203)])
+    found = {draw for batch in epochs(batches, 40) for draw in batch}
+    assert {draw.start for draw in found if draw.row == 0} == {10, 11, 12, 13}
+    assert {draw.stop for draw in found if draw.row == 1} == {
+        200,
+        201,
+        202,
+        203,
+    }
+
+
+def test_draws_do_not_depend_on_what_was_drawn_before():
+    uninterrupted = epochs(sampler(), 3)
+    steps = len(sampler())
+    assert steps > 2
+    resumed = sampler()
+    assert resumed.draw_batch(3, 1) == uninterrupted[2 * steps + 1]
+    resumed.set_epoch(3)
+    assert list(resumed) == uninterrupted[2 * steps :]
+    resumed.set_epoch(1)
+    assert list(resumed) == uninterrupted[:steps]
+
+
+def test_every_seed_epoch_and_step_has_draws_of_its_own():
+    batches = [
+        tuple(sampler(seed=seed).draw_batch(epoch, step))
+        for seed in range(3)
+        for epoch in range(1, 4)
+        for step in range(3)
+    ]
+    assert len(set(batches)) == 27
+
+
+@pytest.mark.parametrize(
+    ("samples", "steps"), [(1600, 1), (1601, 2), (3200, 2), (160_000, 100)]
+)
+def test_an_epoch_has_as_many_windows_as_the_speech_fills(samples, steps):
+    # Eight windows of 200 samples are 1600.
+    half = samples // 2
+    batches = sampler(["a", "b"], [(5, 5 + half), (0, samples - half)])
+    assert len(batches) == steps
+    assert len(list(batches)) == steps
+
+
+def test_a_speaker_with_hours_is_drawn_no_more_than_one_with_a_minute():
+    # Seconds of speech: 36,000, 60, 60 and 60.
+    minute = (0, 60 * RATE)
+    batches = sampler(
+        ["long", "b", "c", "d"], [(0, 36_000 * RATE), *[minute] * 3]
+    )
+    drawn = [
+        draw.row for step in range(2000) for draw in batches.draw_batch(1, step)
+    ]
+    shares = Counter(drawn)
+    # Each is in half of the batches: 4000 of 16,000 clips, +- 3 per cent.
+    for row in range(4):
+        assert shares[row] / len(drawn) == pytest.approx(0.25, abs=0.015)
+
+
+def test_a_speaker_with_little_speech_is_drawn_in_proportion():
+    # 15 s among three of 60 s and more: odds 15 to 60, two of four a batch.
+    batches = sampler(
+        ["little", "b", "c", "d"],
+        [(0, 15 * RATE), (0, 60 * RATE), (0, 60 * RATE), (0, 900 * RATE)],
+    )
+    batches_with = sum(
+        any(draw.row == 0 for draw in batches.draw_batch(1, step))
+        for step in range(2000)
+    )
+    # First 15/195, or else second after one of 60: 180/195 * 15/135.
+    expected = 15 / 195 + 180 / 195 * 15 / 135
+    assert batches_with / 2000 == pytest.approx(expected, abs=0.025)
+
+
+def test_rows_of_a_speaker_are_drawn_by_their_length():
+    batches = sampler(["a", "a", "b"], [(0, 1000), (0, 9000), (0, 5000)])
+    rows = Counter(
+        draw.row for step in range(1000) for draw in batches.draw_batch(1, step)
+    )
+    assert rows[1] / (rows[0] + rows[1]) == pytest.approx(0.9, abs=0.02)
+
+
+def test_fewer_speakers_than_p_all_join_every_batch(caplog):
+    with caplog.at_level(logging.WARNING):
+        batches = sampler(p=16, k=2)
+    assert "speakers_per_batch is 16" in caplog.text
+    for batch in batches:
+        assert {SPEAKERS[draw.row] for draw in batch} == {"a", "b", "c"}
+        assert len(batch) == 6
+
+
+@pytest.mark.parametrize("speakers", [[], ["a", "a"]])
+def test_fewer_than_two_speakers_are_refused(speakers):
+    count = len(set(speakers))
+    with pytest.raises(ValueError, match=rf"holds {count} speaker"):
+        sampler(speakers, STRETCHES[: len(speakers)])
+
+
+@pytest.mark.parametrize(("p", "k"), [(1, 4), (4, 1), (0, 4), (4, 0)])
+def test_batches_without_both_kinds_of_pairs_are_refused(p, k):
+    with pytest.raises(
+        ValueError,
+        match=rf"speakers_per_batch is {p} and clips_per_speaker is {k}",
+    ):
+        sampler(p=p, k=k)
+
+
+def test_a_pickled_sampler_draws_the_same():
+    batches = sampler(seed=3)
+    batches.set_epoch(5)
+    assert list(pickle.loads(pickle.dumps(batches))) == list(batches)

@@ -1,0 +1,133 @@
+"""An export in a new process, elsewhere, offline: what its users get."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("ask_export.py")
+DECOY = "'stranger' => 0\n================\n'starting_index' => 0\n"
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tiny, tiny_data, trained, tmp_path_factory):
+    """What a moved export answers, and the working directory of the asker."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    export = folder / "moved" / "model"
+    shutil.copytree(trained / "export", export)
+    cwd = folder / "cwd"
+    cwd.mkdir()
+    # Another model's file of the same name must not be taken for ours.
+    (cwd / "label_encoder.txt").write_text(DECOY)
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(export), str(tiny_data)],
+        cwd=cwd,
+        env=tiny.environment(),
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1]), cwd, export
+
+
+@pytest.fixture(scope="module")
+def answers(elsewhere):
+    return elsewhere[0]
+
+
+def test_classify_file_names_a_training_speaker(answers, elsewhere):
+    text = (elsewhere[2] / "label_encoder.txt").read_text()
+    speakers = {
+        line.split("'")[1]
+        for line in text.split("====")[0].splitlines()
+        if line
+    }
+    assert speakers < {f"voice{number}" for number in range(8)}
+    for name, label in answers["labels"].items():
+        assert isinstance(label, list), f"{name}: {label}"
+        assert set(label) <= speakers, name
+
+
+def test_three_classes_load_the_export(answers):
+    assert set(answers["labels"]) == {
+        "SpeakerRecognition",
+        "EncoderClassifier",
+        "SiameseRecognition",
+    }
+
+
+def test_stock_class_decides_at_a_quarter(answers):
+    score, same = answers["stock"]
+    assert same == (score > 0.25)
+
+
+def test_our_class_decides_at_the_stored_threshold(answers, trained):
+    report = json.loads((trained / "metrics.json").read_text())
+    score, same = answers["ours"]
+    assert answers["threshold"] == report["threshold"]
+    assert same == (score > answers["threshold"])
+    assert score == pytest.approx(answers["stock"][0], abs=1e-3)
+
+
+def test_threshold_can_be_given(answers):
+    assert answers["low"][1] is True
+    assert answers["high"][1] is False
+
+
+def test_path_objects_are_taken(answers):
+    assert answers["paths"] == answers["ours"]
+
+
+def test_files_of_one_name_stay_apart(answers):
+    assert answers["same_name_differs"]
+
+
+def test_m4a_is_read(answers, tiny):
+    assert answers["m4a_seconds"] == pytest.approx(tiny.SECONDS, abs=0.2)
+    assert -1 <= answers["m4a"][0] <= 1
+
+
+def test_embedding_does_not_depend_on_the_batch(answers):
+    assert answers["padded_stock"] < 1e-5
+    assert answers["padded_ours"] < 1e-5
+
+
+def test_encoding_has_no_gradient_and_evaluates_after_train(answers):
+    assert answers["gradient"] is False
+    assert answers["same_after_train"] is True
+    assert answers["shape"] == [2, 1, 64]
+    assert answers["length"] < 1e-5
+
+
+def test_normalize_subtracts_a_finite_mean(answers):
+    assert answers["normalized"] == [True, True]
+    assert answers["normalized_differs"]
+
+
+@pytest.mark.parametrize("what", ["short", "hush"])
+def test_clip_without_enough_sound_is_refused(answers, what):
+    kind, text = answers[what]
+    assert kind == "ValueError"
+    assert "expected at least" in text
+    assert "too short, empty or silent" in text
+
+
+@pytest.mark.parametrize(
+    "what", ["missing", "missing_folder", "relative_missing_folder"]
+)
+def test_missing_file_is_named(answers, what):
+    kind, text = answers[what]
+    assert kind == "ValueError", text
+    assert "no.wav" in text
+
+
+def test_nothing_is_left_in_the_working_directory(elsewhere):
+    cwd = elsewhere[1]
+    assert [path.name for path in cwd.iterdir()] == ["label_encoder.txt"]
+    assert (cwd / "label_encoder.txt").read_text() == DECOY

@@ -1,0 +1,261 @@
+"""The recipe as a user runs it: what it leaves, and what a rerun does."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPE = ROOT / "recipes" / "YouTubeSpeakers" / "SpeakerRec"
+
+FIGURES = {
+    "eer",
+    "min_dcf_0.01",
+    "min_dcf_0.05",
+    "threshold",
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "auc",
+    "distance_similar",
+    "distance_dissimilar",
+}
+
+
+def metrics(output: Path) -> dict:
+    return json.loads((output / "metrics.json").read_text())
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    """Modification time and size of every file."""
+    return {
+        path.relative_to(folder).as_posix(): (
+            path.stat().st_mtime_ns,
+            path.stat().st_size,
+        )
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.suffix in (".partial", ".old", ".samples")
+    ]
+
+
+def test_metrics_answer_validation_and_the_three_questions(trained):
+    report = metrics(trained)
+    assert set(report["test"]) == {"time", "session", "speaker"}
+    for found in (report["valid"], *report["test"].values()):
+        assert FIGURES <= set(found)
+        assert all(np.isfinite(found[key]) for key in FIGURES)
+        assert found["trials_similar"] > 0
+        assert found["trials_dissimilar"] > 0
+    for found in report["test"].values():
+        low, high = found["eer_interval"]
+        assert 0 <= low <= high <= 1
+        assert found["threshold"] == report["threshold"]
+
+
+def test_metrics_hold_all_figures_of_every_epoch(trained, tiny):
+    epochs = metrics(trained)["epochs"]
+    assert [e["epoch"] for e in epochs] == [1, 2, 3]
+    assert len(epochs) == tiny.QUICK["number_of_epochs"]
+    for epoch in epochs:
+        assert {f"valid_{key}" for key in FIGURES} <= set(epoch)
+        assert {
+            "lr",
+            "train_loss",
+            "train_distance_similar",
+            "train_distance_dissimilar",
+            "valid_loss",
+        } <= set(epoch)
+
+
+def test_metrics_of_valid_are_those_of_the_best_epoch(trained):
+    report = metrics(trained)
+    best = report["epochs"][report["best_epoch"] - 1]
+    assert report["valid"]["eer"] == best["valid_eer"]
+    assert report["threshold"] == best["valid_threshold"]
+    assert report["valid"]["eer"] == min(
+        epoch["valid_eer"] for epoch in report["epochs"]
+    )
+
+
+def test_figures_open_as_images(trained):
+    names = {path.name for path in (trained / "figures").iterdir()}
+    assert names == {
+        "distances.png",
+        "scores_valid.png",
+        "scores_time.png",
+        "scores_session.png",
+        "scores_speaker.png",
+    }
+    for name in names:
+        image = matplotlib.image.imread(trained / "figures" / name)
+        assert image.std() > 0, f"{name} is one colour"
+
+
+def test_train_log_has_a_line_per_epoch(trained):
+    lines = (trained / "train_log.txt").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == [
+        "epoch: 1",
+        "epoch: 2",
+        "epoch: 3",
+    ]
+    assert all("valid eer" in line for line in lines)
+
+
+def test_no_partial_file_is_left(trained):
+    assert not leftovers(trained)
+
+
+def test_finished_command_in_the_recipes_folder_changes_nothing(
+    trained, tiny, tiny_data, tmp_path
+):
+    """The command in the other folder, on finished work: no second training,
+    the same figures, prepared files untouched."""
+    output = tmp_path / "again"
+    shutil.copytree(trained, output)
+    before = snapshot(output / "prepared")
+    log = (output / "train_log.txt").read_text()
+
+    done = tiny.train(output, tiny_data, cwd=RECIPE)
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Going into epoch" not in done.stdout + done.stderr
+    assert (output / "train_log.txt").read_text() == log
+    assert metrics(output) == metrics(trained)
+    assert snapshot(output / "prepared") == before
+    assert not (RECIPE / "results").exists()
+
+
+@pytest.fixture(scope="module")
+def prepare(tiny_data):
+    """``prepare(save, **settings)`` as the recipe calls it."""
+    import importlib.util
+
+    from speechbrain_siamese.dataio.cleaning import CleaningSettings
+    from speechbrain_siamese.dataio.splits import SplitSettings
+
+    spec = importlib.util.spec_from_file_location(
+        "youtube_prepare", RECIPE.parent / "youtube_prepare.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def run(save: Path, trim: float = 1.0, **splits) -> None:
+        module.prepare_youtube(
+            data_folder=str(tiny_data),
+            save_folder=str(save),
+            cleaning=CleaningSettings(trim_start=trim, trim_end=trim),
+            splits=SplitSettings(**splits),
+            seed=1986,
+        )
+
+    return run
+
+
+def test_preparation_follows_changed_settings(prepare, tmp_path):
+    prepare(tmp_path)
+    first = snapshot(tmp_path)
+    prepare(tmp_path, utterance_len=5.0)
+    second = snapshot(tmp_path)
+    audio = [name for name in first if name.startswith("clean/")]
+    assert all(first[name] == second[name] for name in audio)
+    assert first["trials_valid.txt"] != second["trials_valid.txt"]
+    held = {name for name in second if name.startswith("held_out/")}
+    assert held != {n for n in first if n.startswith("held_out/")}
+    prepare(tmp_path, trim=2.0, utterance_len=5.0)
+    third = snapshot(tmp_path)
+    wavs = [name for name in audio if name.endswith(".wav")]
+    assert all(second[name] != third[name] for name in wavs)
+    assert not leftovers(tmp_path)
+
+
+def test_preparation_replaces_a_held_out_file_that_was_deleted(
+    prepare, tmp_path
+):
+    prepare(tmp_path)
+    victim = next((tmp_path / "held_out").rglob("*.wav"))
+    content = victim.read_bytes()
+    victim.unlink()
+    prepare(tmp_path)
+    assert victim.read_bytes() == content
+
+
+@pytest.fixture(scope="module")
+def timed(tiny, tiny_data, tmp_path_factory):
+    """A run that the clock ends, on a corpus with files that are no good."""
+    folder = tmp_path_factory.mktemp("timed")
+    data = folder / "recordings"
+    shutil.copytree(tiny_data, data)
+    speaker = data / tiny.SPEAKERS[0]
+    (speaker / "notes.wav").write_text("milk, bread, and a longer text\n" * 50)
+    (speaker / "empty.wav").touch()
+    whole = tiny.write(folder / "whole.mp3", tiny.voice(0, 3, 8.0))
+    (speaker / "half.mp3").write_bytes(whole.read_bytes()[:300])
+    tiny.write(speaker / "hush.wav", np.zeros(8 * tiny.RATE, np.float32))
+    tiny.write(speaker / "brief.wav", tiny.voice(0, 4, 1.5))
+    broken = tiny.voice(0, 5, 8.0)
+    broken[tiny.RATE] = np.nan
+    import soundfile
+
+    soundfile.write(speaker / "nan.wav", broken, tiny.RATE, subtype="FLOAT")
+    output = folder / "output"
+    settings = {"number_of_epochs": 1000, "max_minutes": 0.15}
+    done = tiny.train(output, data, **settings)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return output, data, settings, done.stdout + done.stderr
+
+
+def test_unusable_recordings_are_listed_with_their_reason(timed):
+    output, *_, log = timed
+    with open(output / "prepared" / "rejected.csv", encoding="utf-8") as file:
+        reasons = {
+            row["recording"]: row["reason"] for row in csv.DictReader(file)
+        }
+    expected = {
+        "notes.wav": "unreadable",
+        "empty.wav": "zero bytes",
+        "half.mp3": "unreadable",
+        "hush.wav": "silent",
+        "brief.wav": "shorter than the cuts",
+        "nan.wav": "NaN",
+    }
+    assert {name.split("/")[1] for name in reasons} == set(expected)
+    for name, word in expected.items():
+        assert word in reasons[f"voice0/{name}"]
+    assert "6 recording(s) cannot be used" in log
+
+
+def test_max_minutes_ends_the_training_in_time(timed):
+    output, _, settings, _ = timed
+    report = metrics(output)
+    limit = settings["max_minutes"]
+    assert limit <= report["training_minutes"] < limit + 0.1
+    assert len(report["epochs"]) < 20
+
+
+def test_learning_rate_reaches_its_end_with_the_time(timed):
+    rates = [epoch["lr"] for epoch in metrics(timed[0])["epochs"]]
+    assert rates[-1] < 0.15 * max(rates)
+
+
+def test_run_that_the_clock_ended_is_not_continued(timed, tiny):
+    output, data, settings, _ = timed
+    before = metrics(output)
+    done = tiny.train(output, data, **settings)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Going into epoch" not in done.stdout + done.stderr
+    assert metrics(output) == before
