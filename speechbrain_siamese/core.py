@@ -67,7 +67,7 @@ class SiameseBrain(sb.Brain):
     ``classifier_cost`` and ``classifier_weight``, ``speed_perturb``,
     ``fea_augment``, ``lr_schedule``, ``history``, ``seed``,
     ``number_of_epochs``, ``max_minutes``, ``window_samples``,
-    ``train_logger``, ``figures_folder``.
+    ``train_loggers``, ``figures_folder``.
 
     Set ``trials`` before ``fit`` and ``evaluate``: lists of ``Trial`` by
     question (``valid``, and those of the test).
@@ -188,7 +188,7 @@ class SiameseBrain(sb.Brain):
         torch.manual_seed(state)
         self.hparams.history.seconds = time.monotonic() - self._started
         if should_step:
-            self.lr = self.hparams.lr_schedule(self.optimizer, self.progress())
+            self.hparams.lr_schedule(self.optimizer, self.progress())
 
     def progress(self) -> float:
         """Share of the training that is over, 0 to 1, by steps or by time."""
@@ -243,16 +243,14 @@ class SiameseBrain(sb.Brain):
         history.epochs.append(
             {
                 "epoch": epoch,
-                "lr": self.lr,
+                # Of the last step; from the optimiser, which is restored.
+                "lr": self.optimizer.param_groups[0]["lr"],
                 **{f"train_{k}": v for k, v in self.train_stats.items()},
                 **{f"valid_{k}": v for k, v in stats.items()},
             }
         )
-        self.hparams.train_logger.log_stats(
-            stats_meta={"epoch": epoch, "lr": self.lr},
-            train_stats=self.train_stats,
-            valid_stats=stats,
-        )
+        for train_logger in self.hparams.train_loggers:
+            self._log(history.epochs[-1], train_logger)
         run_on_main(self._draw, args=[scores, labels, stats["threshold"]])
         self.checkpointer.save_and_keep_only(
             meta={
@@ -265,9 +263,13 @@ class SiameseBrain(sb.Brain):
 
     def on_evaluate_start(self, max_key=None, min_key=None):
         """Load the best checkpoint and its threshold."""
+        history = self.hparams.history
+        whole = dict(vars(history))
         found = self.checkpointer.recover_if_possible(
             max_key=max_key, min_key=min_key
         )
+        # The best epoch's checkpoint knows nothing of those after it.
+        vars(history).update(whole)
         if found is None:
             raise ValueError(
                 f"there is no checkpoint in {self.checkpointer.checkpoints_dir}"
@@ -303,7 +305,6 @@ class SiameseBrain(sb.Brain):
         dict
             ``best_epoch``, ``threshold`` and ``valid``.
         """
-        prefix = "valid_"
         figures = next(
             epoch
             for epoch in self.hparams.history.epochs
@@ -312,12 +313,25 @@ class SiameseBrain(sb.Brain):
         return {
             "best_epoch": self.best,
             "threshold": self.threshold,
-            "valid": {
-                key.removeprefix(prefix): value
-                for key, value in figures.items()
-                if key.startswith(prefix)
-            },
+            "valid": self._side(figures, "valid_"),
         }
+
+    @staticmethod
+    def _side(figures: dict, prefix: str) -> dict:
+        """Figures of one side of an epoch, without the prefix."""
+        return {
+            key.removeprefix(prefix): value
+            for key, value in figures.items()
+            if key.startswith(prefix)
+        }
+
+    def _log(self, figures: dict, train_logger) -> None:
+        """Pass an epoch's figures to a SpeechBrain logger."""
+        train_logger.log_stats(
+            stats_meta={key: figures[key] for key in ("epoch", "lr")},
+            train_stats=self._side(figures, "train_"),
+            valid_stats=self._side(figures, "valid_"),
+        )
 
     def speaker_of(self, dataset) -> dict[str, str]:
         """Speaker of each held-out utterance, by the name trials use.

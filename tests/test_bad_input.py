@@ -89,7 +89,7 @@ def attempts(tiny, tiny_data, tmp_path_factory):
         env=tiny.environment(),
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return {

@@ -57,7 +57,7 @@ def test_metrics_answer_validation_and_the_three_questions(trained):
     report = metrics(trained)
     assert set(report["test"]) == {"time", "session", "speaker"}
     for found in (report["valid"], *report["test"].values()):
-        assert FIGURES <= set(found)
+        assert set(found) >= FIGURES
         assert all(np.isfinite(found[key]) for key in FIGURES)
         assert found["trials_similar"] > 0
         assert found["trials_dissimilar"] > 0
@@ -243,13 +243,14 @@ def test_max_minutes_ends_the_training_in_time(timed):
     output, _, settings, _ = timed
     report = metrics(output)
     limit = settings["max_minutes"]
-    assert limit <= report["training_minutes"] < limit + 0.1
+    # The step and the validation under way may end, on a busy machine too.
+    assert limit <= report["training_minutes"] < limit + 1
     assert len(report["epochs"]) < 20
 
 
 def test_learning_rate_reaches_its_end_with_the_time(timed):
-    rates = [epoch["lr"] for epoch in metrics(timed[0])["epochs"]]
-    assert rates[-1] < 0.15 * max(rates)
+    report = metrics(timed[0])
+    assert report["epochs"][-1]["lr"] < 0.1 * report["settings"]["lr"]
 
 
 def test_run_that_the_clock_ended_is_not_continued(timed, tiny):

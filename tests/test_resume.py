@@ -15,6 +15,7 @@ import torch
 import yaml
 
 CLOCK = ("training_minutes",)
+STEPS = 15  # of an epoch with the tiny corpus
 STEP = re.compile(r"(\d+)/(\d+) \[[^\]]*train_loss")
 
 
@@ -114,12 +115,13 @@ def test_kill_between_the_last_step_and_validation_changes_no_result(
 ):
     """The newest checkpoint has no step left to do in its epoch."""
     output, kill_when, resume = start
-    steps_of_an_epoch = 15
-    last = {
-        "ckpt_interval_steps": steps_of_an_epoch,
-        "ckpt_interval_minutes": 0,
-    }
-    kill_when(lambda *_: len(checkpoints(output)) == 1, **last)
+    last = {"ckpt_interval_steps": STEPS, "ckpt_interval_minutes": 0}
+
+    def saved(epoch, step, steps):
+        assert steps == STEPS, "the corpus has changed: set STEPS anew"
+        return len(checkpoints(output)) == 1
+
+    kill_when(saved, **last)
     (only,) = checkpoints(output).values()
     assert only["end-of-epoch"] is False
     resume(**last)

@@ -139,5 +139,5 @@ def train(
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )

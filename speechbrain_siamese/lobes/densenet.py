@@ -201,7 +201,8 @@ class DenseNetEncoder(torch.nn.Module):
         torch.nn.init.kaiming_normal_(self.trunk.conv0.weight)
         if imagenet_weights:
             load_imagenet(self.trunk, imagenet_state(depth, imagenet_weights))
-        pooled = 2 * self.trunk.norm5.num_features * (n_mels // 32)
+        # Two of the five halvings round up: 63 bins leave 2.
+        pooled = 2 * self.trunk.norm5.num_features * (-(-n_mels // 4) // 8)
         self.pooled_norm = torch.nn.BatchNorm1d(pooled)
         self.projection = torch.nn.Linear(pooled, embedding_dim)
         # Channels last is what the fast convolutions of CPUs and GPUs want.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 import pytest
 
@@ -16,6 +17,17 @@ from speechbrain_siamese.dataio.splits import (
 )
 
 RATE = 1000
+
+#: Said here, so that other defaults do not change what the tests expect.
+SHARES = {
+    "valid_speakers": 0.1,
+    "test_speakers": 0.1,
+    "test_sessions": 0.25,
+    "test_time": 0.2,
+    "guard_gap": 1.0,
+    "utterance_len": 4.0,
+    "utterances_per_speaker": 20,
+}
 
 
 def corpus(
@@ -35,7 +47,7 @@ def split(
     settings: SplitSettings | None = None,
 ) -> list[Stretch]:
     return split_sessions(
-        sessions, settings or SplitSettings(), RATE, seed=seed
+        sessions, settings or SplitSettings(**SHARES), RATE, seed=seed
     )
 
 
@@ -87,7 +99,7 @@ def test_stretches_of_a_session_keep_the_guard_gap(sessions, settings, seed):
     assert set(by_session) == set(sessions)
     for stretches in by_session.values():
         stretches.sort(key=lambda stretch: stretch.start)
-        for one, two in zip(stretches, stretches[1:], strict=False):
+        for one, two in pairwise(stretches):
             assert two.start - one.stop >= settings.guard_gap * RATE
             assert one.role != two.role
 
@@ -141,7 +153,7 @@ def test_utterances_lie_in_held_out_stretches(sessions, settings, seed):
         by_session[utterance.session].append((utterance.start, utterance.stop))
     for times in by_session.values():
         times.sort()
-        for one, two in zip(times, times[1:], strict=False):
+        for one, two in pairwise(times):
             assert one[1] <= two[0]
 
 
@@ -163,7 +175,7 @@ def test_the_same_seed_gives_the_same_split_and_others_do_not():
 
 
 def test_a_recording_is_cut_in_time_at_four_fifths():
-    settings = SplitSettings(test_sessions=0)
+    settings = SplitSettings(**{**SHARES, "test_sessions": 0})
     stretches = split(corpus(34, sessions=1), settings=settings)
     whole = [s for s in stretches if s.role in ("valid", "speaker")]
     assert {(s.start, s.stop) for s in whole} == {(0, 100_000)}
@@ -244,12 +256,12 @@ def test_a_share_of_the_speakers_gives_its_last_session(
 def test_a_share_of_zero_holds_nothing_out(key, role):
     sessions = corpus(34)
     assert role in roles_of(split(sessions))
-    settings = SplitSettings(**{key: 0})
+    settings = SplitSettings(**{**SHARES, key: 0})
     assert role not in roles_of(split(sessions, settings=settings))
 
 
 def test_without_validation_speakers_validation_is_held_out_time():
-    settings = SplitSettings(valid_speakers=0)
+    settings = SplitSettings(**{**SHARES, "valid_speakers": 0})
     found = roles_of(split(corpus(34), settings=settings))
     assert found["valid"] == found["train"]
 
@@ -287,7 +299,7 @@ def test_settings_out_of_range_are_refused_and_named(key, value):
 
 
 def test_utterances_are_spread_over_sessions_and_their_time():
-    settings = SplitSettings(utterance_len=4.0, utterances_per_speaker=20)
+    settings = SplitSettings(**SHARES)
     stretches = [
         Stretch(session, 0, session.samples, "speaker")
         for session in corpus(1, sessions=10, seconds=40.0)
@@ -300,7 +312,7 @@ def test_utterances_are_spread_over_sessions_and_their_time():
 
 
 def test_all_utterances_are_taken_where_there_are_few():
-    settings = SplitSettings(utterance_len=4.0, utterances_per_speaker=20)
+    settings = SplitSettings(**SHARES)
     session = Session("a", "a/0", 30_000)
     # The rest of 1999 samples is less than half an utterance, 2000 is half.
     for stop, last in ((18_999, 13_000), (19_000, 17_000)):
@@ -313,7 +325,7 @@ def test_all_utterances_are_taken_where_there_are_few():
 
 
 def test_every_role_of_a_speaker_has_its_own_number_of_utterances():
-    settings = SplitSettings(utterances_per_speaker=3)
+    settings = SplitSettings(**{**SHARES, "utterances_per_speaker": 3})
     session = Session("a", "a/0", 200_000)
     stretches = [
         Stretch(session, 0, 90_000, "valid"),

@@ -30,7 +30,7 @@ def elsewhere(tiny, tiny_data, trained, tmp_path_factory):
         env=tiny.environment(),
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1]), cwd, export

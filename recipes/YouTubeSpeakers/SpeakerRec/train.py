@@ -134,6 +134,10 @@ def main(argv):
         "classifier", hparams["modules"]["classifier"]
     )
 
+    hparams["train_loggers"] = [hparams["train_logger"]]
+    if hparams["use_tensorboard"]:
+        hparams["train_loggers"].append(open_tensorboard(hparams))
+
     brain = SiameseBrain(
         modules=hparams["modules"],
         opt_class=hparams["opt_class"],
@@ -166,6 +170,17 @@ def main(argv):
     run_on_main(
         finish, args=[brain, datasets, encoder, hparams_file, overrides]
     )
+
+
+def open_tensorboard(hparams):
+    """Open the TensorBoard logger, or name the extra that it needs."""
+    try:
+        return hparams["tensorboard_logger"]()
+    except ImportError as error:
+        raise ImportError(
+            "use_tensorboard is True, but TensorBoard is not installed: "
+            'pip install "speechbrain-siamese[tensorboard]"'
+        ) from error
 
 
 def finish(brain, datasets, encoder, hparams_file, overrides):
