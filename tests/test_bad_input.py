@@ -43,7 +43,7 @@ VALUES = [
     ("hop_length", 0, "hop_length is 0"),
     ("imagenet_weights", "no.pth", "imagenet_weights names no.pth"),
     ("exclude_speakers", "no.txt", "exclude_speakers names no.txt"),
-    ("clips_folder", "no_clips", "clips_folder no_clips is not a folder"),
+    ("clips_folder", "no_clips", "clips_folder: no_clips is not a folder"),
     ("skip_prep", True, "skip_prep is True"),
     ("trim_strat", 5, "'trim_strat' not found"),
 ]

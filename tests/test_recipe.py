@@ -260,3 +260,22 @@ def test_run_that_the_clock_ended_is_not_continued(timed, tiny):
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Going into epoch" not in done.stdout + done.stderr
     assert metrics(output) == before
+
+
+@pytest.mark.parametrize(
+    "setting, words",
+    [
+        ({"seed": 7}, "was started with other data or split"),
+        ({"n_mels": 40}, "was started with other features or model"),
+    ],
+)
+def test_training_does_not_go_on_with_another_split_or_model(
+    trained, tiny, tiny_data, tmp_path, setting, words
+):
+    """Else it would be tested on people whom it was trained on."""
+    output = tmp_path / "output"
+    shutil.copytree(trained, output)
+    done = tiny.train(output, tiny_data, **setting)
+    assert done.returncode == 1
+    assert words in done.stdout + done.stderr
+    assert metrics(output) == metrics(trained)

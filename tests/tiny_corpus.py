@@ -64,14 +64,14 @@ def voice(speaker: int, recording: int, seconds: float = SECONDS):
     return (sound + hiss).astype(np.float32)
 
 
-def write(path: Path, samples: np.ndarray) -> Path:
+def write(path: Path, samples: np.ndarray, source_rate: int = RATE) -> Path:
     """Write stereo audio; the format follows from the name's ending."""
     path.parent.mkdir(parents=True, exist_ok=True)
     stereo = np.stack([samples, 0.8 * samples])
     if path.suffix not in _CODECS:
-        soundfile.write(path, stereo.T, RATE)
+        soundfile.write(path, stereo.T, source_rate)
         return path
-    rate = 48000 if path.suffix == ".webm" else RATE
+    rate = 48000 if path.suffix == ".webm" else source_rate
     with av.open(str(path), "w") as container:
         stream = container.add_stream(
             _CODECS[path.suffix], rate=rate, layout="stereo"
@@ -79,9 +79,9 @@ def write(path: Path, samples: np.ndarray) -> Path:
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(stereo), format="fltp", layout="stereo"
         )
-        frame.sample_rate = RATE
+        frame.sample_rate = source_rate
         frame.pts = 0
-        frame.time_base = Fraction(1, RATE)
+        frame.time_base = Fraction(1, source_rate)
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path

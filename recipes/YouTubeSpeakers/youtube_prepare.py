@@ -21,6 +21,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 
 import soundfile
@@ -37,7 +38,7 @@ from speechbrain_siamese.dataio.manifests import (
     write_manifest,
     write_trials,
 )
-from speechbrain_siamese.dataio.recordings import find_recordings
+from speechbrain_siamese.dataio.recordings import Recording, find_recordings
 from speechbrain_siamese.dataio.splits import (
     QUESTIONS,
     Session,
@@ -101,15 +102,18 @@ def prepare_youtube(
     if skip_prep:
         _check_prepared(save)
         return
-    excluded = _read_names(exclude_speakers)
-    long_ones, rejected = _clean(
-        data_folder, save / "clean", cleaning, excluded, n_jobs
+    recordings = _find(
+        {"data_folder": data_folder, "clips_folder": clips_folder},
+        _read_names(exclude_speakers),
+    )
+    long_ones, rejected = clean_corpus(
+        recordings["data_folder"], save / "clean", cleaning, n_jobs
     )
     short_ones: list[CleanRecording] = []
     if clips_folder:
         uncut = replace(cleaning, trim_start=0.0, trim_end=0.0)
-        short_ones, rejected_clips = _clean(
-            clips_folder, save / "clean_clips", uncut, excluded, n_jobs
+        short_ones, rejected_clips = clean_corpus(
+            recordings["clips_folder"], save / "clean_clips", uncut, n_jobs
         )
         rejected = rejected + rejected_clips
     write_rejected(rejected, save / "rejected.csv")
@@ -137,21 +141,56 @@ def prepare_youtube(
                     "cleaning": asdict(cleaning),
                     "splits": asdict(splits),
                     "seed": seed,
-                    "files": _relative_files(save / "held_out", save),
+                    "files": _written_files(save),
                 },
                 indent=1,
             )
         )
 
 
-def _clean(data_folder, clean_folder, settings, excluded, n_jobs):
-    """Find and clean the recordings of everybody who is not excluded."""
-    recordings = [
-        recording
-        for recording in find_recordings(data_folder)
-        if not {recording.path.parent.name, recording.speaker} & excluded
-    ]
-    return clean_corpus(recordings, clean_folder, settings, n_jobs)
+def prepared_fingerprint(save_folder: str) -> str:
+    """Hash of all that the manifests in a folder were made from.
+
+    Arguments
+    ---------
+    save_folder : str
+        As ``prepare_youtube`` was given.
+
+    Returns
+    -------
+    str
+    """
+    note = Path(save_folder) / "preparation.json"
+    return json.loads(note.read_text())["fingerprint"]
+
+
+def _find(folders: dict[str, str | None], excluded: set[str]):
+    """Recordings of each folder, without those of excluded people."""
+    found: dict[str, list[Recording]] = {}
+    for key, folder in folders.items():
+        try:
+            found[key] = find_recordings(folder) if folder else []
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from error
+    names = {
+        key: [{item.path.parent.name, item.speaker} for item in items]
+        for key, items in found.items()
+    }
+    unknown = excluded.difference(*chain(*names.values()))
+    if unknown:
+        logger.warning(
+            "exclude_speakers names %d people of whom there is no folder: %s",
+            len(unknown),
+            ", ".join(sorted(unknown)[:10]),
+        )
+    return {
+        key: [
+            item
+            for item, own in zip(items, names[key], strict=True)
+            if not own & excluded
+        ]
+        for key, items in found.items()
+    }
 
 
 def _read_names(path: str | None) -> set[str]:
@@ -196,7 +235,7 @@ def _is_prepared(save: Path, fingerprint: str) -> bool:
         return False
     earlier = json.loads(note.read_text())
     return earlier["fingerprint"] == fingerprint and all(
-        (save / name).is_file() for name in (*MANIFESTS, *earlier["files"])
+        (save / name).is_file() for name in earlier["files"]
     )
 
 
@@ -213,12 +252,14 @@ def _check_prepared(save: Path) -> None:
         )
 
 
-def _relative_files(folder: Path, root: Path) -> list[str]:
-    return sorted(
-        path.relative_to(root).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file()
-    )
+def _written_files(save: Path) -> list[str]:
+    """What has to be there for the preparation to be complete."""
+    paths = [
+        *save.glob("*.csv"),
+        *save.glob("trials_*.txt"),
+        *(save / "held_out").rglob("*.wav"),
+    ]
+    return sorted(path.relative_to(save).as_posix() for path in paths)
 
 
 def _write_splits(save, long_ones, short_ones, cleaning, splits, seed) -> None:

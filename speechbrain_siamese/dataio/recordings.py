@@ -124,13 +124,13 @@ def find_recordings(data_folder: str | Path) -> list[Recording]:
     """
     root = Path(data_folder)
     if not root.is_dir():
-        raise ValueError(f"data_folder {root} is not a folder; {LAYOUT}")
+        raise ValueError(f"{root} is not a folder; {LAYOUT}")
     files, ignored = _audio_files(root)
     if not files:
         found = sorted(entry.name for entry in root.iterdir())
         shown = ", ".join(found[:10]) + (" ..." if len(found) > 10 else "")
         raise ValueError(
-            f"no recordings in data_folder {root}: found "
+            f"no recordings in {root}: found "
             f"{shown or 'nothing at all'}; {LAYOUT}"
         )
     if ignored:

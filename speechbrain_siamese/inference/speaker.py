@@ -42,8 +42,8 @@ class SiameseRecognition(SpeakerRecognition):
         Arguments
         ---------
         path : str or Path
-            Local file of any format, or what SpeechBrain can fetch: a URL or a
-            file in a hub's repository.
+            Local file of any format, or what SpeechBrain can fetch: a URL or
+            ``<user>/<repository>/<file>`` on the hub.
         savedir : str, Path or None
             Where a fetched file is put. Local files are read where they are,
             so that two of the same name do not collide.
@@ -59,8 +59,10 @@ class SiameseRecognition(SpeakerRecognition):
             If the file is missing or is no audio.
         """
         local = Path(path)
-        if not local.parent.is_dir():
-            # A URL or a hub's repository: nothing of ours has that folder.
+        parts = local.parts
+        in_hub = len(parts) == 3 and not Path(parts[0]).exists()
+        if "://" in str(path) or in_hub:
+            # A URL, or <user>/<repository>/<file> on the hub.
             source, name = split_path(str(path))
             local = Path(fetch(name, source=source, savedir=savedir))
         samples = decode(local, self.audio_normalizer.sample_rate)

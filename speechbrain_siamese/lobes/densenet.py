@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from speechbrain_siamese.lobes.features import frame_is_valid, subtract_mean
 from speechbrain_siamese.lobes.windows import cut_windows, frame_is_loud
+from speechbrain_siamese.utils.ranges import check_range
 
 #: Depths that torchvision has, by their number of layers.
 DEPTHS = (121, 161, 169, 201)
@@ -176,6 +177,8 @@ class DenseNetEncoder(torch.nn.Module):
             raise ValueError(
                 f"depth is {depth}, expected one of {list(DEPTHS)}"
             )
+        check_range("embedding_dim", embedding_dim, 1, 100_000)
+        check_range("hop_length", hop_length, 1, 1000, "ms")
         self.window_frames = round(1000 * window_len / hop_length)
         self.min_frames = max(1, round(1000 * min_len / hop_length))
         if n_mels < 32 or self.window_frames < 32:

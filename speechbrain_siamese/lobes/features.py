@@ -16,6 +16,8 @@ from speechbrain.processing.features import (
 )
 from speechbrain.utils.autocast import fwd_default_precision
 
+from speechbrain_siamese.utils.ranges import check_range
+
 #: Value of every bin of a frame that lies behind the end of a recording. Far
 #: below the floor of a real log-mel value (ln 1e-10 = -23), finite so that it
 #: survives bfloat16 and arithmetic.
@@ -66,8 +68,6 @@ class LogMel(torch.nn.Module):
         Rate of the waveforms in Hz.
     n_mels : int
         Number of mel bands.
-    n_fft : int
-        Size of the Fourier transform in samples; at least the window.
     win_length : float
         Length of the analysis window in milliseconds.
     hop_length : float
@@ -89,18 +89,16 @@ class LogMel(torch.nn.Module):
         self,
         sample_rate: int = 16000,
         n_mels: int = 80,
-        n_fft: int = 512,
         win_length: float = 25.0,
         hop_length: float = 10.0,
     ):
         super().__init__()
+        check_range("n_mels", n_mels, 1, 1024)
+        check_range("win_length", win_length, 1, 1000, "ms")
+        check_range("hop_length", hop_length, 1, 1000, "ms")
+        # The next power of two: the fastest transform that holds a window.
         window_samples = round(sample_rate * win_length / 1000)
-        if n_fft < window_samples:
-            raise ValueError(
-                f"n_fft is {n_fft}, but an analysis window of {win_length} ms "
-                f"at {sample_rate} Hz has {window_samples} samples: give n_fft "
-                f"at least that value (a power of two is fastest)"
-            )
+        n_fft = 1 << (window_samples - 1).bit_length()
         self.hop_samples = round(sample_rate * hop_length / 1000)
         self.stft = STFT(
             sample_rate=sample_rate,

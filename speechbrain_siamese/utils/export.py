@@ -4,7 +4,7 @@
     embedding_model.ckpt     weights of the encoder
     classifier.ckpt          one direction per training speaker
     mean_var_norm_emb.ckpt   mean embedding of the training speech
-    label_encoder.txt        ids of the training speakers
+    label_encoder.txt/.ckpt  ids of the training speakers
     README.md                model card: data, settings, figures
 
 ``SpeakerRecognition``, ``EncoderClassifier`` and ``SiameseRecognition`` load
@@ -69,8 +69,6 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
         mean_var_norm_emb: !ref <mean_var_norm_emb>
         classifier: !ref <classifier>
         label_encoder: !ref <label_encoder>
-    paths:
-        label_encoder: label_encoder.txt
 """
 
 
@@ -104,7 +102,9 @@ def recipe_sections(hparams_file: str | Path, overrides: str | dict) -> str:
         sections["embedding_model"]["imagenet_weights"] = False
     text = io.StringIO()
     yaml.dump(sections, text)
-    return text.getvalue()
+    # Section headings that followed them in the recipe would mislead here.
+    lines = text.getvalue().splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("#"))
 
 
 def export_model(
@@ -156,7 +156,10 @@ def export_model(
     norm.glob_mean = mean_embedding.cpu()
     norm.glob_std = torch.ones_like(norm.glob_mean)
     norm._save(new / "mean_var_norm_emb.ckpt")
+    # The one for people; the other has the name that SpeechBrain's Pretrainer
+    # looks for beside hyperparams.yaml, wherever the folder lies.
     label_encoder.save(new / "label_encoder.txt")
+    label_encoder.save(new / "label_encoder.ckpt")
     (new / "hyperparams.yaml").write_text(
         _INFERENCE.format(
             recipe=sections,

@@ -20,6 +20,9 @@ from speechbrain_siamese.utils.whole_file import whole_file
 
 logger = get_logger(__name__)
 
+#: With fewer, resampling speakers gives an interval that looks certain.
+FEWEST_SPEAKERS = 5
+
 #: What each question asks, in words for the log and the model card.
 MEANING = {
     "time": "known voice, known recording",
@@ -50,17 +53,16 @@ def measure(
     -------
     dict
         As ``verification_metrics``, and ``eer_interval``: 95 %, by resampling
-        speakers.
+        speakers; None where they are too few to tell.
     """
     labels = np.array([trial.label for trial in trials])
-    interval = bootstrap_interval(
-        scores,
-        labels,
-        [speaker_of[trial.enrol] for trial in trials],
-        [speaker_of[trial.test] for trial in trials],
-    )
+    enrol = [speaker_of[trial.enrol] for trial in trials]
+    test = [speaker_of[trial.test] for trial in trials]
     figures = verification_metrics(scores, labels, threshold)
-    return {**figures, "eer_interval": list(interval)}
+    interval = None
+    if len({*enrol, *test}) >= FEWEST_SPEAKERS:
+        interval = list(bootstrap_interval(scores, labels, enrol, test))
+    return {**figures, "eer_interval": interval}
 
 
 def measure_questions(
@@ -105,15 +107,20 @@ def measure_questions(
             Path(figures_folder) / f"scores_{question}.png",
             title=MEANING[question],
         )
-        low, high = found["eer_interval"]
+        between = (
+            "95 %: {:.1f} to {:.1f} %".format(
+                *(100 * end for end in found["eer_interval"])
+            )
+            if found["eer_interval"]
+            else "too few speakers for an interval"
+        )
         logger.info(
-            "test, %s: EER %.1f %% (95 %%: %.1f to %.1f), minDCF(0.01) %.2f, "
+            "test, %s: EER %.1f %% (%s), minDCF(0.01) %.2f, "
             "at the threshold precision %.2f, recall %.2f; %d similar and %d "
             "dissimilar trials",
             MEANING[question],
             100 * found["eer"],
-            100 * low,
-            100 * high,
+            between,
             found["min_dcf_0.01"],
             found["precision"],
             found["recall"],

@@ -1,6 +1,8 @@
 """Loads an export as its users do, and prints what it answers as JSON.
 
-    python ask_export.py <export folder> <recordings>
+    python ask_export.py <export folder> <recordings> <recoded>
+
+``recoded`` holds one sound twice, as ``a.m4a`` and ``a.wav``.
 
 Run by test_speaker.py in a process and a working directory of its own.
 """
@@ -53,7 +55,7 @@ def padded_against_alone(model) -> float:
     return float((together - alone).abs().max())
 
 
-def main(export: str, data: str) -> None:
+def main(export: str, data: str, recoded: str) -> None:
     """Ask everything; print one JSON object."""
     recordings = Path(data)
     one = recordings / "voice0" / "rec1.flac"
@@ -80,6 +82,9 @@ def main(export: str, data: str) -> None:
         ),
         "m4a_seconds": len(ours.load_audio(compressed)) / 16000,
         "m4a": decision(ours.verify_files(one, compressed)),
+        "recoded": float(
+            ours.verify_files(Path(recoded, "a.m4a"), Path(recoded, "a.wav"))[0]
+        ),
         "padded_stock": padded_against_alone(stock),
         "padded_ours": padded_against_alone(ours),
         "normalized": [

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import soxr
 
 SCRIPT = Path(__file__).with_name("ask_export.py")
 DECOY = "'stranger' => 0\n================\n'starting_index' => 0\n"
@@ -24,8 +25,13 @@ def elsewhere(tiny, tiny_data, trained, tmp_path_factory):
     cwd.mkdir()
     # Another model's file of the same name must not be taken for ours.
     (cwd / "label_encoder.txt").write_text(DECOY)
+    sound = tiny.voice(1, 9, 6.0)
+    for name, rate in (("a.m4a", 44100), ("a.wav", 16000)):
+        resampled = soxr.resample(sound, tiny.RATE, rate)
+        tiny.write(folder / "recoded" / name, resampled, rate)
+    arguments = [export, tiny_data, folder / "recoded"]
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(export), str(tiny_data)],
+        [sys.executable, str(SCRIPT), *map(str, arguments)],
         cwd=cwd,
         env=tiny.environment(),
         capture_output=True,
@@ -91,6 +97,11 @@ def test_files_of_one_name_stay_apart(answers):
 def test_m4a_is_read(answers, tiny):
     assert answers["m4a_seconds"] == pytest.approx(tiny.SECONDS, abs=0.2)
     assert -1 <= answers["m4a"][0] <= 1
+
+
+def test_format_and_rate_hardly_change_an_embedding(answers):
+    """44.1 kHz stereo AAC against 16 kHz PCM of the same sound."""
+    assert answers["recoded"] > 0.98
 
 
 def test_embedding_does_not_depend_on_the_batch(answers):

@@ -72,7 +72,7 @@ def test_there_is_a_frame_for_every_begun_hop(samples, frames):
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100])
 def test_every_begun_hop_has_a_frame_at_rates_that_ten_ms_do_not_divide(rate):
-    images = LogMel(sample_rate=rate, n_fft=2048)
+    images = LogMel(sample_rate=rate)
     hop = images.hop_samples
     assert abs(hop - rate / 100) <= 0.5
     for samples in (20 * hop - 1, 20 * hop, 20 * hop + 1):
@@ -177,9 +177,17 @@ def test_images_are_computed_in_full_precision_under_autocast():
     assert torch.equal(feats, images(wav))
 
 
-def test_an_analysis_window_longer_than_the_transform_is_refused():
-    with pytest.raises(ValueError, match=r"n_fft is 512.*551 samples"):
-        LogMel(sample_rate=22050, n_fft=512)
+@pytest.mark.parametrize(
+    "rate, n_fft", [(8000, 256), (16000, 512), (22050, 1024), (48000, 2048)]
+)
+def test_transform_is_the_next_power_of_two_that_holds_a_window(rate, n_fft):
+    assert LogMel(sample_rate=rate).stft.n_fft == n_fft
+
+
+@pytest.mark.parametrize("setting", ["n_mels", "win_length", "hop_length"])
+def test_settings_of_zero_are_refused_by_name(setting):
+    with pytest.raises(ValueError, match=f"{setting} is 0"):
+        LogMel(**{setting: 0})
 
 
 def test_subtracted_means_are_those_of_a_loop_over_valid_frames():

@@ -17,7 +17,7 @@ import speechbrain as sb
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain.utils.distributed import run_on_main
-from youtube_prepare import prepare_youtube
+from youtube_prepare import prepare_youtube, prepared_fingerprint
 
 from speechbrain_siamese.core import SiameseBrain
 from speechbrain_siamese.dataio.datasets import read_manifest
@@ -28,19 +28,29 @@ from speechbrain_siamese.dataio.splits import QUESTIONS
 from speechbrain_siamese.utils.export import export_model, recipe_sections
 from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.report import measure_questions, write_metrics
+from speechbrain_siamese.utils.resume import check_same_training
 
 
 def check_settings(hparams):
     """Refuse settings out of their range before any work is done."""
     for key, low, high, unit in (
         ("number_of_epochs", 1, 100_000, ""),
+        ("n_jobs", -1, 1024, ""),
         ("window_len", 0.4, 60, "s"),
         ("speakers_per_batch", 2, 10_000, ""),
         ("clips_per_speaker", 2, 10_000, ""),
+        ("num_workers", 0, 1024, ""),
+        ("eval_batch_size", 1, 10_000, ""),
         ("classifier_weight", 0, 1000, ""),
         ("lr", 1e-8, 10, ""),
     ):
         check_range(key, hparams[key], low, high, unit)
+    if not hparams["n_jobs"]:
+        raise ValueError("n_jobs is 0, expected 1 or more, or -1 for all cores")
+    if not hparams["speeds"]:
+        raise ValueError("speeds is empty, expected percents: [100] for none")
+    for speed in hparams["speeds"]:
+        check_range("speeds", speed, 50, 200, "percent")
     if hparams["max_minutes"] is not None:
         check_range("max_minutes", hparams["max_minutes"], 0.01, 1e6, "minutes")
 
@@ -122,6 +132,19 @@ def main(argv):
         },
     )
 
+    sections = recipe_sections(hparams_file, overrides)
+    run_on_main(
+        check_same_training,
+        args=[
+            hparams["save_folder"],
+            {
+                "data or split": prepared_fingerprint(
+                    hparams["prepared_folder"]
+                ),
+                "features or model": sections,
+            },
+        ],
+    )
     hparams["window_samples"] = round(
         hparams["window_len"] * hparams["sample_rate"]
     )
@@ -167,9 +190,7 @@ def main(argv):
         )
     else:
         brain.on_evaluate_start(min_key="EER")
-    run_on_main(
-        finish, args=[brain, datasets, encoder, hparams_file, overrides]
-    )
+    run_on_main(finish, args=[brain, datasets, encoder, sections])
 
 
 def open_tensorboard(hparams):
@@ -183,7 +204,7 @@ def open_tensorboard(hparams):
         ) from error
 
 
-def finish(brain, datasets, encoder, hparams_file, overrides):
+def finish(brain, datasets, encoder, sections):
     """Measure the best epoch, write ``metrics.json`` and the export."""
     hparams = brain.hparams
     report = {
@@ -218,7 +239,7 @@ def finish(brain, datasets, encoder, hparams_file, overrides):
     write_metrics(report, Path(hparams.output_folder) / "metrics.json")
     export_model(
         hparams.export_folder,
-        sections=recipe_sections(hparams_file, overrides),
+        sections=sections,
         modules=brain.raw_modules,
         classifier_rows=hparams.speakers,
         mean_embedding=brain.mean_embedding(datasets["train"]),

@@ -1,0 +1,54 @@
+"""Whether checkpoints that lie there belong to the training that starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from speechbrain_siamese.utils.whole_file import whole_file
+
+
+def check_same_training(
+    save_folder: str | Path, traits: Mapping[str, str]
+) -> None:
+    """Refuse to go on from checkpoints of another training.
+
+    Other data or another split would test a model on people whom it was
+    trained on; another model would not fit its weights.
+
+    Arguments
+    ---------
+    save_folder : str or Path
+        The checkpoints' folder; the traits are kept there in a file.
+    traits : Mapping[str, str]
+        What must not change, by the name that the message gives it.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds a training with other traits.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> check_same_training(folder, {"data": "a", "model": "b"})
+    >>> check_same_training(folder, {"data": "a", "model": "b"})
+    >>> check_same_training(folder, {"data": "c", "model": "b"})
+    Traceback (most recent call last):
+        ...
+    ValueError: the training in ... was started with other data: give ...
+    """
+    note = Path(save_folder) / "training.json"
+    if not note.is_file():
+        with whole_file(note) as partial:
+            partial.write_text(json.dumps(dict(traits), indent=1))
+        return
+    earlier = json.loads(note.read_text())
+    changed = [name for name in traits if earlier.get(name) != traits[name]]
+    if changed:
+        raise ValueError(
+            f"the training in {save_folder} was started with other "
+            f"{' and other '.join(changed)}: give another output_folder, or "
+            "delete that one to start anew"
+        )
