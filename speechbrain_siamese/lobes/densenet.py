@@ -7,6 +7,8 @@ are, where ImageNet weights come from, pooling over time, the encoder.
 
 from __future__ import annotations
 
+import pickle
+import re
 from pathlib import Path
 
 import torch
@@ -20,7 +22,7 @@ from speechbrain_siamese.utils.ranges import check_range
 #: Depths that torchvision has, by their number of layers.
 DEPTHS = (121, 161, 169, 201)
 
-#: Windows that pass the trunk together: bounds memory on long recordings.
+#: Windows that pass the trunk together at inference: bounds memory.
 _WINDOWS_AT_ONCE = 64
 
 
@@ -65,7 +67,14 @@ def imagenet_state(depth: int, source: bool | str | Path) -> dict:
             f"imagenet_weights names {path}, which is not a file; expected the "
             f".pth file of torchvision's {name}, True or False"
         )
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        raise ValueError(
+            f"imagenet_weights names {path}, which holds no weights "
+            f"({type(error).__name__}); expected the .pth file of "
+            f"torchvision's {name}: get it again"
+        ) from error
 
 
 def load_imagenet(trunk: torch.nn.Module, state: dict) -> None:
@@ -84,7 +93,7 @@ def load_imagenet(trunk: torch.nn.Module, state: dict) -> None:
     """
     # torchvision's files name the layers norm.1, the code names them norm1.
     renamed = {
-        key.replace("norm.", "norm").replace("conv.", "conv"): value
+        re.sub(r"\.(norm|conv)\.(?=\d)", r".\1", key): value
         for key, value in state.items()
     }
     features = {
@@ -242,11 +251,10 @@ class DenseNetEncoder(torch.nn.Module):
         ]
         counts = [len(weights) for _, weights in pieces]
         windows = torch.cat([windows for windows, _ in pieces])
+        # A training batch is one lot: batch normalisation has to see all.
+        lot = len(windows) if self.training else _WINDOWS_AT_ONCE
         embedded = torch.cat(
-            [
-                self.encode_windows(chunk)
-                for chunk in windows.split(_WINDOWS_AT_ONCE)
-            ]
+            [self.encode_windows(chunk) for chunk in windows.split(lot)]
         )
         means = [
             (weights[:, None] * own).sum(dim=0)

@@ -145,8 +145,10 @@ def main(argv):
             },
         ],
     )
-    hparams["window_samples"] = round(
-        hparams["window_len"] * hparams["sample_rate"]
+    # Whole hops: at 22,050 Hz a hop of 10 ms is not a whole number of samples.
+    window_frames = round(1000 * hparams["window_len"] / hparams["hop_length"])
+    hparams["window_samples"] = (
+        window_frames * hparams["compute_features"].hop_samples
     )
     datasets, encoder, sampler, trials = dataio_prep(hparams)
     hparams["speakers"] = len(encoder)
