@@ -95,6 +95,7 @@ def test_kill_in_an_epoch_changes_no_result(start, trained):
     assert_same_run(output, trained)
 
 
+@pytest.mark.slow
 def test_kill_beside_checkpoints_of_every_step_changes_no_result(
     start, trained
 ):
@@ -128,6 +129,7 @@ def test_kill_between_the_last_step_and_validation_changes_no_result(
     assert_same_run(output, trained)
 
 
+@pytest.mark.slow
 def test_metrics_tell_epochs_after_the_best_one(start, trained):
     """Evaluation goes back to the best epoch; what came later stays told."""
     output, _, resume = start

@@ -116,7 +116,6 @@ def prepare_youtube(
             recordings["clips_folder"], save / "clean_clips", uncut, n_jobs
         )
         rejected = rejected + rejected_clips
-    write_rejected(rejected, save / "rejected.csv")
     if rejected:
         logger.warning(
             "%d recording(s) cannot be used, for example %s (%s); all are "
@@ -127,11 +126,14 @@ def prepare_youtube(
             save / "rejected.csv",
         )
 
-    fingerprint = _fingerprint(long_ones, short_ones, cleaning, splits, seed)
+    fingerprint = _fingerprint(
+        long_ones, short_ones, rejected, cleaning, splits, seed
+    )
     if _is_prepared(save, fingerprint):
         logger.info("%s: nothing has changed, nothing to prepare", save)
         return
     (save / "preparation.json").unlink(missing_ok=True)
+    write_rejected(rejected, save / "rejected.csv")
     _write_splits(save, long_ones, short_ones, cleaning, splits, seed)
     with whole_file(save / "preparation.json") as partial:
         partial.write_text(
@@ -206,7 +208,9 @@ def _read_names(path: str | None) -> set[str]:
     return {line.strip() for line in lines if line.strip()}
 
 
-def _fingerprint(long_ones, short_ones, cleaning, splits, seed) -> str:
+def _fingerprint(
+    long_ones, short_ones, rejected, cleaning, splits, seed
+) -> str:
     """Hash of what the manifests depend on.
 
     Cleaned audio is rewritten only when its source or settings change, so its
@@ -222,8 +226,16 @@ def _fingerprint(long_ones, short_ones, cleaning, splits, seed) -> str:
         ]
         for item in (*long_ones, *short_ones)
     ]
+    reasons = [[item.recording.session, item.reason] for item in rejected]
     text = json.dumps(
-        [audio, len(short_ones), asdict(cleaning), asdict(splits), seed]
+        [
+            audio,
+            len(short_ones),
+            reasons,
+            asdict(cleaning),
+            asdict(splits),
+            seed,
+        ]
     )
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

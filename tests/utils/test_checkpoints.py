@@ -1,0 +1,57 @@
+"""A checkpoint is whole, or it does not count."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from speechbrain.utils.checkpoints import Checkpointer
+
+from speechbrain_siamese.utils.checkpoints import WholeCheckpointer
+
+
+def killed(obj, path):
+    path.write_bytes(b"half")
+    raise KeyboardInterrupt
+
+
+def half_saved(kind, folder):
+    """Checkpointer that was killed while it saved its second checkpoint."""
+    checkpointer = kind(folder, {"module": torch.nn.Linear(2, 2)})
+    checkpointer.save_checkpoint(meta={"number": 1})
+    checkpointer.add_recoverable(
+        "last", torch.nn.Linear(2, 2), custom_save_hook=killed
+    )
+    with pytest.raises(KeyboardInterrupt):
+        checkpointer.save_checkpoint(meta={"number": 2})
+    return checkpointer
+
+
+def test_half_a_checkpoint_is_not_found(tmp_path):
+    checkpointer = half_saved(WholeCheckpointer, tmp_path)
+    assert checkpointer.find_checkpoint().meta["number"] == 1
+
+
+def test_the_stock_class_finds_half_a_checkpoint(tmp_path):
+    """If this fails, SpeechBrain has mended it and ours can go."""
+    checkpointer = half_saved(Checkpointer, tmp_path)
+    assert checkpointer.find_checkpoint().meta["number"] == 2
+
+
+def test_half_checkpoints_are_removed_at_the_next_start(tmp_path):
+    half_saved(WholeCheckpointer, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    again = WholeCheckpointer(tmp_path, {"module": torch.nn.Linear(2, 2)})
+    assert len(list(tmp_path.iterdir())) == 1
+    assert again.find_checkpoint().meta["number"] == 1
+
+
+def test_only_the_best_and_the_newest_are_kept(tmp_path):
+    checkpointer = WholeCheckpointer(
+        tmp_path, {"module": torch.nn.Linear(2, 2)}
+    )
+    for number, eer in enumerate((0.3, 0.1, 0.2, 0.4)):
+        checkpointer.save_and_keep_only(
+            meta={"number": number, "EER": eer}, min_keys=["EER"]
+        )
+    found = {c.meta["number"] for c in checkpointer.list_checkpoints()}
+    assert found == {1, 3}
