@@ -141,22 +141,12 @@ class SiameseBrain(sb.Brain):
             self._count("dissimilar", distances[~same])
         if self.hparams.classifier_weight:
             loss = loss + self.hparams.classifier_weight * (
-                self._classifier_loss(predictions, labels)
+                self.hparams.classifier_cost(
+                    self.modules.classifier(predictions.float()),
+                    labels.unsqueeze(1),
+                )
             )
         return loss
-
-    def _classifier_loss(self, predictions, labels):
-        """Cost of naming the speaker; each speed counts as other speakers.
-
-        A voice at another speed is another voice (Yamamoto et al. 2019,
-        "Speaker augmentation and bandwidth extension"), so the classifier has
-        one class per speaker and speed.
-        """
-        speed = int(self.hparams.speed_perturb.samp_index)
-        classes = labels + speed * self.hparams.speakers
-        return self.hparams.classifier_cost(
-            self.modules.classifier(predictions.float()), classes.unsqueeze(1)
-        )
 
     def _count(self, side, distances):
         sums = self.hparams.history.sums

@@ -62,6 +62,10 @@ class SpeakerBatchSampler(Sampler):
         K, at least 2, or a batch would hold no similar pair.
     seed : int
         Of every draw, together with epoch and step.
+    sources : Sequence[str] or None
+        Where each row comes from. Each source gives the same share of the
+        draws: other people's recordings are told apart by their sound alone,
+        so a batch needs several voices of each source. None for one source.
 
     Raises
     ------
@@ -92,6 +96,7 @@ class SpeakerBatchSampler(Sampler):
         speakers_per_batch: int,
         clips_per_speaker: int,
         seed: int = 0,
+        sources: Sequence[str] | None = None,
     ):
         if min(speakers_per_batch, clips_per_speaker) < 2:
             raise ValueError(
@@ -130,6 +135,13 @@ class SpeakerBatchSampler(Sampler):
             ]
         )
         share = np.minimum(seconds, _FULL_SHARE_SECONDS)
+        if sources is not None:
+            # A speaker with rows of several sources belongs to the first.
+            source_of = np.array(
+                [sources[rows[0]] for rows in self.rows_of.values()]
+            )
+            for source in set(source_of):
+                share[source_of == source] /= share[source_of == source].sum()
         self._speaker_odds = share / share.sum()
         self._row_odds = {
             speaker: lengths[rows] / lengths[rows].sum()

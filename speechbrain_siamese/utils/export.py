@@ -112,7 +112,6 @@ def export_model(
     *,
     sections: str,
     modules: Mapping[str, torch.nn.Module],
-    classifier_rows: int,
     mean_embedding: torch.Tensor,
     label_encoder: CategoricalEncoder,
     sample_rate: int,
@@ -129,9 +128,6 @@ def export_model(
         As ``recipe_sections`` gives them.
     modules : Mapping[str, torch.nn.Module]
         ``embedding_model`` and ``classifier``, trained.
-    classifier_rows : int
-        Rows of the classifier that stand for the speakers; further ones stand
-        for speakers at other speeds.
     mean_embedding : torch.Tensor
         Mean over the training speech, (dim,).
     label_encoder : CategoricalEncoder
@@ -146,11 +142,8 @@ def export_model(
     new = folder.with_name(folder.name + ".partial")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    weight = modules["classifier"].state_dict()["weight"][:classifier_rows]
-    torch.save(
-        _on_cpu(modules["embedding_model"]), new / "embedding_model.ckpt"
-    )
-    torch.save({"weight": weight.cpu().clone()}, new / "classifier.ckpt")
+    for name in ("embedding_model", "classifier"):
+        torch.save(_on_cpu(modules[name]), new / f"{name}.ckpt")
     norm = InputNormalization(norm_type="global", std_norm=False)
     norm.count = 1
     norm.glob_mean = mean_embedding.cpu()
@@ -166,7 +159,7 @@ def export_model(
             sample_rate=sample_rate,
             threshold=float(threshold),
             embedding_dim=len(mean_embedding),
-            speakers=classifier_rows,
+            speakers=len(label_encoder),
         ),
         encoding="utf-8",
     )

@@ -180,3 +180,26 @@ def test_a_pickled_sampler_draws_the_same():
     batches = sampler(seed=3)
     batches.set_epoch(5)
     assert list(pickle.loads(pickle.dumps(batches))) == list(batches)
+
+
+def test_each_source_gives_the_same_share_of_the_draws():
+    """Four people of one source hold their own against twenty of another."""
+    speakers = [f"long{i}" for i in range(4)] + [f"clip{i}" for i in range(20)]
+    sources = [name[:4] for name in speakers]
+    stretches = [(0, 20_000)] * 4 + [(0, 90_000)] * 20
+    batches = SpeakerBatchSampler(
+        speakers,
+        stretches,
+        sample_rate=1000,
+        window_samples=1000,
+        speakers_per_batch=2,
+        clips_per_speaker=2,
+        sources=sources,
+    )
+    drawn = Counter(
+        sources[draw.row]
+        for step in range(2000)
+        for draw in batches.draw_batch(1, step)
+    )
+    share = drawn["long"] / drawn.total()
+    assert share == pytest.approx(0.5, abs=0.03)

@@ -98,6 +98,8 @@ def dataio_prep(hparams):
         speakers_per_batch=hparams["speakers_per_batch"],
         clips_per_speaker=hparams["clips_per_speaker"],
         seed=hparams["seed"],
+        # The folder of the cleaned audio: recordings or short clips.
+        sources=[Path(row["wav"]).relative_to(folder).parts[0] for row in rows],
     )
     return datasets, encoder, sampler, trials
 
@@ -151,9 +153,8 @@ def main(argv):
         window_frames * hparams["compute_features"].hop_samples
     )
     datasets, encoder, sampler, trials = dataio_prep(hparams)
-    hparams["speakers"] = len(encoder)
     hparams["modules"]["classifier"] = hparams["classifier"](
-        out_neurons=len(encoder) * len(hparams["speeds"])
+        out_neurons=len(encoder)
     )
     hparams["checkpointer"].add_recoverable(
         "classifier", hparams["modules"]["classifier"]
@@ -243,7 +244,6 @@ def finish(brain, datasets, encoder, sections):
         hparams.export_folder,
         sections=sections,
         modules=brain.raw_modules,
-        classifier_rows=hparams.speakers,
         mean_embedding=brain.mean_embedding(datasets["train"]),
         label_encoder=encoder,
         sample_rate=hparams.sample_rate,
