@@ -21,6 +21,7 @@ import torch
 from speechbrain.inference.speaker import SpeakerRecognition
 from tqdm import tqdm
 
+from speechbrain_siamese.dataio.decoding import decode
 from speechbrain_siamese.dataio.manifests import Trial, read_trials
 from speechbrain_siamese.utils.metrics import bootstrap_interval, eer, min_dcf
 
@@ -36,15 +37,19 @@ def corpus(utterance: str) -> str:
 
 
 def embed(source: str, root: Path, utterances: list[str]) -> dict:
-    """Embed each utterance, as a whole and alone, through the stock class."""
+    """Embed each utterance, as a whole and alone, through the stock class.
+
+    Our decoder reads the files: soundfile, which the stock class decodes with,
+    takes some Opus files for malformed.
+    """
     model = SpeakerRecognition.from_hparams(source=source)
+    rate = model.audio_normalizer.sample_rate
+    embeddings = {}
     with torch.no_grad():
-        return {
-            name: model.encode_batch(
-                model.load_audio(str(root / name)).unsqueeze(0)
-            ).reshape(-1)
-            for name in tqdm(utterances, desc="Embedding", unit="file")
-        }
+        for name in tqdm(utterances, desc="Embedding", unit="file"):
+            wav = torch.from_numpy(decode(root / name, rate))
+            embeddings[name] = model.encode_batch(wav[None]).reshape(-1)
+    return embeddings
 
 
 def measure(trials: list[Trial], embeddings: dict) -> dict:
