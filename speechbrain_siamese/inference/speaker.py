@@ -97,6 +97,12 @@ class SiameseRecognition(SpeakerRecognition):
             If an item is too short or silent.
         """
         self.mods.eval()
+        silent = (wavs == 0).reshape(-1, wavs.shape[-1]).all(dim=-1)
+        if silent.any():
+            raise ValueError(
+                f"item {int(silent.nonzero()[0])} of the batch is silent: it "
+                "holds zeros only, so there is no voice to know"
+            )
         if wav_lens is not None:
             # The encoder finds the end of an item by its trailing zeros.
             ends = (wav_lens.to(wavs.device) * wavs.shape[-1]).round()

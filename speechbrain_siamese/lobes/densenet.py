@@ -294,7 +294,7 @@ class DenseNetEncoder(torch.nn.Module):
             raise ValueError(
                 f"item {item} of the batch has {int(counts[item])} frames of "
                 f"sound, expected at least {self.min_frames}: the clip is too "
-                "short, empty or silent to know a voice from it"
+                "short to know a voice from it"
             )
         if self.silence_range is not None and not self.training:
             valid = frame_is_loud(feats, valid, self.silence_range)

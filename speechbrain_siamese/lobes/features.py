@@ -42,7 +42,8 @@ def sample_counts(wavs: torch.Tensor) -> torch.Tensor:
     Returns
     -------
     torch.Tensor
-        Samples up to and with the last that is not zero, (batch,), int64.
+        Samples up to and with the last that is not zero, (batch,), int64; all
+        of them where nothing but zeros is there: silence, not padding.
 
     Example
     -------
@@ -50,7 +51,8 @@ def sample_counts(wavs: torch.Tensor) -> torch.Tensor:
     tensor([2, 3])
     """
     positions = torch.arange(1, wavs.shape[-1] + 1, device=wavs.device)
-    return (positions * (wavs != 0)).amax(dim=-1)
+    counts = (positions * (wavs != 0)).amax(dim=-1)
+    return torch.where(counts > 0, counts, wavs.shape[-1])
 
 
 class LogMel(torch.nn.Module):

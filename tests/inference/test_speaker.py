@@ -121,12 +121,13 @@ def test_normalize_subtracts_a_finite_mean(answers):
     assert answers["normalized_differs"]
 
 
-@pytest.mark.parametrize("what", ["short", "hush"])
-def test_clip_without_enough_sound_is_refused(answers, what):
+@pytest.mark.parametrize(
+    "what, words", [("short", "expected at least"), ("hush", "is silent")]
+)
+def test_clip_without_enough_sound_is_refused(answers, what, words):
     kind, text = answers[what]
     assert kind == "ValueError"
-    assert "expected at least" in text
-    assert "too short, empty or silent" in text
+    assert words in text
 
 
 @pytest.mark.parametrize(
