@@ -17,9 +17,11 @@ $(VENV)/installed: setup.cfg pyproject.toml
 	  --editable ".[dev]"
 	touch $@
 
-# ARGS changes any setting, for example ARGS="--max_minutes=2".
+# MINUTES bounds the training; ARGS changes other settings, for example
+# ARGS="--seed=7 --output_folder=results/7".
+MINUTES ?= 6
 train: $(VENV)/installed
-	$(BIN)/python train.py hparams/siamese.yaml --max_minutes=6 $(ARGS)
+	$(BIN)/python train.py hparams/siamese.yaml --max_minutes=$(MINUTES) $(ARGS)
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest $(ARGS)
