@@ -23,7 +23,8 @@ from tqdm import tqdm
 
 from speechbrain_siamese.dataio.decoding import decode
 from speechbrain_siamese.dataio.manifests import Trial, read_trials
-from speechbrain_siamese.utils.metrics import bootstrap_interval, eer, min_dcf
+from speechbrain_siamese.utils.intervals import bootstrap_interval
+from speechbrain_siamese.utils.metrics import eer, min_dcf
 
 
 def speaker(utterance: str) -> str:

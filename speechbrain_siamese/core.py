@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import speechbrain as sb
 import torch
-from speechbrain.utils import checkpoints
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 
@@ -26,37 +25,6 @@ from speechbrain_siamese.utils.metrics import verification_metrics
 from speechbrain_siamese.utils.plots import plot_distances, plot_scores
 
 logger = get_logger(__name__)
-
-
-@checkpoints.register_checkpoint_hooks
-class TrainingHistory:
-    """What a resumed training has to know of the time before.
-
-    Attributes
-    ----------
-    epochs : list of dict
-        Figures of each finished epoch.
-    sums : dict of str : float
-        Running sums of the epoch under way.
-    seconds : float
-        Time spent in training steps and validation so far.
-    """
-
-    def __init__(self):
-        self.epochs: list[dict] = []
-        self.sums: dict[str, float] = {}
-        self.seconds = 0.0
-
-    @checkpoints.mark_as_saver
-    def save(self, path):
-        """Save as tensors, numbers and strings."""
-        torch.save(vars(self), path)
-
-    @checkpoints.mark_as_loader
-    def load(self, path, end_of_epoch=False):
-        """Load what ``save`` wrote."""
-        del end_of_epoch
-        vars(self).update(torch.load(path, weights_only=True))
 
 
 class SiameseBrain(sb.Brain):

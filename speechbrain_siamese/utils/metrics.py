@@ -63,7 +63,7 @@ def eer(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """
     scores, labels = checked_trials(scores, labels)
     far, frr, distinct = _roc(scores, labels)
-    rate, after = _crossing(far, frr)
+    rate, after = crossing(far, frr)
     gap_before, gap_after = np.abs(far - frr)[after - 1 : after + 1]
     # The margin keeps rounding from deciding between two equal gaps.
     point = after if gap_after < gap_before - 1e-12 else after - 1
@@ -125,7 +125,7 @@ def min_dcf(
             "above 0: give 1.0 for both unless one error is the worse"
         )
     far, frr, _ = _roc(scores, labels)
-    return _least_cost(far, frr, p_target, c_miss, c_fa)
+    return least_cost(far, frr, p_target, c_miss, c_fa)
 
 
 def verification_metrics(
@@ -189,7 +189,7 @@ def verification_metrics(
     return {
         "eer": rate,
         **{
-            name: _least_cost(far, frr, p_target)
+            name: least_cost(far, frr, p_target)
             for name, p_target in DCF_PRIORS.items()
         },
         "threshold": float(threshold),
@@ -203,108 +203,6 @@ def verification_metrics(
         "trials_similar": int((labels == 1).sum()),
         "trials_dissimilar": int((labels == 0).sum()),
     }
-
-
-def bootstrap_interval(
-    scores: np.ndarray,
-    labels: np.ndarray,
-    speakers_enrol: np.ndarray,
-    speakers_test: np.ndarray,
-    metric: str = "eer",
-    level: float = 0.95,
-    draws: int = 1000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Percentile interval of a metric over resampled speakers.
-
-    Trials that share a speaker are not independent, so whole speakers are
-    drawn with replacement, as many as there are. If a speaker was drawn
-    ``w`` times, a trial between a and b weighs ``w_a * w_b`` and a
-    same-speaker trial of a weighs ``w_a``: a voice isn't a stranger to its
-    own copy. A draw without any same or without any different trial has no
-    metric and is drawn again, so the interval is conditional on both kinds
-    being there; that matters for a handful of speakers only.
-
-    Arguments
-    ---------
-    scores : np.ndarray
-        Scores, higher is more alike, (trials,).
-    labels : np.ndarray
-        1 same speaker, 0 different, (trials,).
-    speakers_enrol : np.ndarray
-        Speaker id of the first side of each trial, (trials,).
-    speakers_test : np.ndarray
-        Speaker id of the second side of each trial, (trials,).
-    metric : str
-        ``eer``, ``min_dcf_0.01`` or ``min_dcf_0.05``.
-    level : float
-        Share of the draws inside the interval, between 0 and 1.
-    draws : int
-        Number of draws.
-    seed : int
-        The same seed gives the same interval.
-
-    Returns
-    -------
-    low : float
-        Lower end.
-    high : float
-        Upper end.
-
-    Raises
-    ------
-    ValueError
-        If the trials are unusable, labels contradict the speaker ids, or
-        the metric, level or number of draws is out of range.
-
-    Example
-    -------
-    >>> low, high = bootstrap_interval(
-    ...     [0.9, 0.8, 0.3, 0.2], [1, 1, 0, 0], list("abab"), list("abba")
-    ... )
-    >>> low, high
-    (0.0, 0.0)
-    """
-    scores, labels = checked_trials(scores, labels)
-    enrol, test, speakers = _checked_speakers(
-        labels, speakers_enrol, speakers_test
-    )
-    if metric != "eer" and metric not in DCF_PRIORS:
-        raise ValueError(
-            f"metric is {metric!r}, expected one of "
-            f"{['eer', *DCF_PRIORS]}: choose one of these"
-        )
-    if not 0 < level < 1 or draws < 1:
-        raise ValueError(
-            f"level is {level} and draws is {draws}, expected a level "
-            "between 0 and 1 and at least one draw: 0.95 and 1000 are usual"
-        )
-    order = np.argsort(-scores, kind="stable")
-    scores, labels = scores[order], labels[order]
-    enrol, test = enrol[order], test[order]
-    # The last trial of each run of equal scores: ties move together.
-    ends = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
-    generator = np.random.default_rng(seed)
-    values = []
-    while len(values) < draws:
-        drawn = np.bincount(
-            generator.integers(speakers, size=speakers), minlength=speakers
-        )
-        weights = drawn[enrol] * np.where(labels == 1, 1, drawn[test])
-        accepted_same = np.cumsum(weights * labels)[ends]
-        accepted_different = np.cumsum(weights * (1 - labels))[ends]
-        # Never endless: one same and one different trial need three
-        # speakers at most, all drawn together in 2 of 9 draws or more.
-        if not accepted_same[-1] or not accepted_different[-1]:
-            continue
-        far = np.append(0.0, accepted_different / accepted_different[-1])
-        frr = np.append(1.0, 1 - accepted_same / accepted_same[-1])
-        if metric == "eer":
-            values.append(_crossing(far, frr)[0])
-        else:
-            values.append(_least_cost(far, frr, DCF_PRIORS[metric]))
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def checked_trials(
@@ -375,30 +273,6 @@ def _check_cosine(scores):
         )
 
 
-def _checked_speakers(labels, speakers_enrol, speakers_test):
-    """Both sides as numbers from 0, and how many speakers there are."""
-    enrol, test = np.asarray(speakers_enrol), np.asarray(speakers_test)
-    if enrol.shape != labels.shape or test.shape != labels.shape:
-        raise ValueError(
-            f"speakers_enrol has shape {enrol.shape}, speakers_test "
-            f"{test.shape} and labels {labels.shape}, expected the same "
-            "shape: give both speakers of every trial"
-        )
-    wrong = np.flatnonzero((enrol == test) != (labels == 1))
-    if len(wrong):
-        first = wrong[0]
-        raise ValueError(
-            f"{len(wrong)} trials contradict their labels, the first is "
-            f"trial {first}: {enrol[first]} and {test[first]} with label "
-            f"{labels[first]}, expected 1 for equal and 0 for different "
-            "ids: mend the list or the ids"
-        )
-    names, numbers = np.unique(
-        np.concatenate([enrol, test]), return_inverse=True
-    )
-    return numbers[: len(enrol)], numbers[len(enrol) :], len(names)
-
-
 def _roc(scores, labels):
     """FAR and FRR from accepting nothing to all, and distinct scores.
 
@@ -409,8 +283,23 @@ def _roc(scores, labels):
     return far, 1 - hit_rate, distinct[1:]
 
 
-def _crossing(far, frr):
-    """Rate where FAR meets FRR, and the first point at or past it."""
+def crossing(far: np.ndarray, frr: np.ndarray) -> tuple[float, int]:
+    """Find where the false acceptances meet the false rejections.
+
+    Arguments
+    ---------
+    far : np.ndarray
+        False acceptance rate from accepting nothing to all, (points,).
+    frr : np.ndarray
+        False rejection rate at the same points, (points,).
+
+    Returns
+    -------
+    rate : float
+        Where the straight line between two points has FAR = FRR.
+    after : int
+        The first point at or past it.
+    """
     gap = far - frr
     after = int(np.searchsorted(gap, 0.0))
     share = -gap[after - 1] / (gap[after] - gap[after - 1])
@@ -429,8 +318,32 @@ def _threshold_at(point, distinct):
     return float(middle if below < middle < above else below)
 
 
-def _least_cost(far, frr, p_target, c_miss=1.0, c_fa=1.0):
-    """Minimum detection cost over all points, normalised."""
+def least_cost(
+    far: np.ndarray,
+    frr: np.ndarray,
+    p_target: float,
+    c_miss: float = 1.0,
+    c_fa: float = 1.0,
+) -> float:
+    """Minimum detection cost over operating points, normalised.
+
+    Arguments
+    ---------
+    far : np.ndarray
+        False acceptance rate of each point, (points,).
+    frr : np.ndarray
+        False rejection rate of each point, (points,).
+    p_target : float
+        Prior probability of the same speaker.
+    c_miss : float
+        Cost of rejecting the same speaker.
+    c_fa : float
+        Cost of accepting a different speaker.
+
+    Returns
+    -------
+    float
+    """
     miss, false_alarm = c_miss * p_target, c_fa * (1 - p_target)
     costs = miss * frr + false_alarm * far
     return float(costs.min() / min(miss, false_alarm))

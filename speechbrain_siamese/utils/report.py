@@ -11,10 +11,8 @@ from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.dataio.manifests import Trial
 from speechbrain_siamese.dataio.splits import QUESTIONS
-from speechbrain_siamese.utils.metrics import (
-    bootstrap_interval,
-    verification_metrics,
-)
+from speechbrain_siamese.utils.intervals import bootstrap_interval
+from speechbrain_siamese.utils.metrics import verification_metrics
 from speechbrain_siamese.utils.plots import plot_scores
 from speechbrain_siamese.utils.whole_file import whole_file
 

@@ -12,7 +12,6 @@ from sklearn import metrics as peer
 from speechbrain.utils.metric_stats import EER, minDCF
 
 from speechbrain_siamese.utils.metrics import (
-    bootstrap_interval,
     eer,
     min_dcf,
     verification_metrics,
@@ -41,19 +40,6 @@ def random_trials(seed, same=60, different=240, decimals=None):
     labels = generator.permutation(np.repeat([1, 0], [same, different]))
     scores = generator.normal(0.2 + 0.3 * labels, 0.2).clip(-1, 1)
     return (scores if decimals is None else scores.round(decimals)), labels
-
-
-def speaker_trials(seed, speakers):
-    """Trials with a speaker effect: some voices are hard to recognise."""
-    generator = np.random.default_rng(seed)
-    enrol = np.repeat(np.arange(speakers), 40)
-    strangers = generator.integers(1, speakers, size=len(enrol))
-    shift = np.where(np.arange(len(enrol)) % 40 < 10, 0, strangers)
-    test = (enrol + shift) % speakers
-    labels = (enrol == test).astype(int)
-    hard = generator.normal(0, 0.1, size=speakers)
-    noise = generator.normal(0, 0.12, size=len(enrol))
-    return 0.2 + 0.3 * labels + hard[enrol] + noise, labels, enrol, test
 
 
 def loop_points(scores, labels):
@@ -283,96 +269,3 @@ def test_scores_that_are_no_cosines_have_no_distance():
 def test_prior_or_cost_out_of_range_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         min_dcf([0.9, 0.1], [1, 0], **wrong)
-
-
-@pytest.mark.parametrize("metric", ["eer", "min_dcf_0.01", "min_dcf_0.05"])
-@pytest.mark.parametrize("speakers", [3, 8])
-def test_bootstrap_equals_repeating_the_trials(metric, speakers):
-    scores, labels, enrol, test = speaker_trials(0, speakers)
-    scores = scores.round(2)
-    names = np.array([f"id{n}" for n in range(speakers)])
-    generator = np.random.default_rng(11)
-    values = []
-    while len(values) < 30:
-        drawn = generator.integers(speakers, size=speakers).tolist()
-        rows = []
-        for row in range(len(scores)):
-            copies = drawn.count(enrol[row])
-            if enrol[row] != test[row]:
-                copies *= drawn.count(test[row])
-            rows += [row] * copies
-        kinds = set(labels[rows].tolist())
-        if kinds == {0, 1}:
-            if metric == "eer":
-                values.append(eer(scores[rows], labels[rows])[0])
-            else:
-                prior = float(metric.removeprefix("min_dcf_"))
-                values.append(min_dcf(scores[rows], labels[rows], prior))
-    expected = np.quantile(values, [0.05, 0.95])
-    found = bootstrap_interval(
-        scores, labels, names[enrol], names[test], metric, 0.9, 30, seed=11
-    )
-    assert found == pytest.approx(tuple(expected), abs=1e-12)
-
-
-def test_same_seed_gives_the_same_interval():
-    trials = speaker_trials(1, 12)
-    first = bootstrap_interval(*trials, draws=50, seed=3)
-    assert bootstrap_interval(*trials, draws=50, seed=3) == first
-    assert bootstrap_interval(*trials, draws=50, seed=4) != first
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_interval_covers_the_point_estimate(seed):
-    scores, labels, enrol, test = speaker_trials(seed, 30)
-    low, high = bootstrap_interval(scores, labels, enrol, test)
-    assert low < eer(scores, labels)[0] < high
-    low, high = bootstrap_interval(scores, labels, enrol, test, "min_dcf_0.05")
-    assert low < min_dcf(scores, labels, 0.05) < high
-
-
-def test_interval_shrinks_with_more_speakers():
-    few, many = (
-        np.diff(bootstrap_interval(*speaker_trials(0, n), draws=300)).item()
-        for n in (10, 160)
-    )
-    # Four times narrower in theory; half of that is asked for.
-    assert many < few / 2
-
-
-def test_interval_does_not_shrink_with_repeated_trials():
-    trials = speaker_trials(0, 10)
-    repeated = [np.tile(column, 5) for column in trials]
-    once = bootstrap_interval(*trials, draws=100)
-    assert bootstrap_interval(*repeated, draws=100) == pytest.approx(once)
-
-
-def test_two_speakers_still_have_an_interval():
-    # Half of the draws hold one speaker twice: no different trials.
-    interval = bootstrap_interval(
-        [0.9, 0.4, 0.6, 0.1], [1, 1, 0, 0], list("abab"), list("abba")
-    )
-    # Each usable draw holds both speakers once: the hand-worked 2x2 case.
-    assert interval == (0.5, 0.5)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"metric": "auc"}, "'auc'"),
-        ({"level": 1.0}, "level is 1.0"),
-        ({"draws": 0}, "draws is 0"),
-        ({"speakers_test": ["a"]}, "both speakers of every trial"),
-        ({"speakers_test": ["b", "b"]}, "trial 0: a and b with label 1"),
-        ({"speakers_test": ["a", "a"]}, "trial 1: a and a with label 0"),
-    ],
-)
-def test_bootstrap_names_what_is_wrong(changes, message):
-    trials = {
-        "scores": [0.9, 0.1],
-        "labels": [1, 0],
-        "speakers_enrol": ["a", "a"],
-        "speakers_test": ["a", "b"],
-    }
-    with pytest.raises(ValueError, match=message):
-        bootstrap_interval(**{**trials, **changes})
