@@ -59,7 +59,9 @@ class SpeakerBatchSampler(Sampler):
     speakers_per_batch : int
         P; all speakers where there are fewer.
     clips_per_speaker : int
-        K, at least 2, or a batch would hold no similar pair.
+        K, at least 2, or a batch would hold no similar pair. Where there are
+        fewer speakers than P each gives more, so that batches keep their
+        size: fewer clips would be a weaker batch normalisation.
     seed : int
         Of every draw, together with epoch and step.
     sources : Sequence[str] or None
@@ -113,17 +115,21 @@ class SpeakerBatchSampler(Sampler):
                 f"the training manifest holds {len(self.rows_of)} speaker(s), "
                 "expected at least 2"
             )
-        if len(self.rows_of) < speakers_per_batch:
-            logger.warning(
+        clips = speakers_per_batch * clips_per_speaker
+        self.speakers_per_batch = min(speakers_per_batch, len(self.rows_of))
+        self.clips_per_speaker = max(
+            clips_per_speaker, round(clips / self.speakers_per_batch)
+        )
+        if self.speakers_per_batch < speakers_per_batch:
+            logger.info(
                 "speakers_per_batch is %d, but there are %d training "
-                "speakers: every batch holds all of them",
+                "speakers: every batch holds %d clips of each of them",
                 speakers_per_batch,
-                len(self.rows_of),
+                self.speakers_per_batch,
+                self.clips_per_speaker,
             )
         self.stretches = list(stretches)
         self.window_samples = window_samples
-        self.speakers_per_batch = min(speakers_per_batch, len(self.rows_of))
-        self.clips_per_speaker = clips_per_speaker
         self.seed = seed
         self.epoch = 1
 
@@ -147,7 +153,7 @@ class SpeakerBatchSampler(Sampler):
             speaker: lengths[rows] / lengths[rows].sum()
             for speaker, rows in self.rows_of.items()
         }
-        clips = self.speakers_per_batch * clips_per_speaker
+        clips = self.speakers_per_batch * self.clips_per_speaker
         self.steps = math.ceil(lengths.sum() / (clips * window_samples))
 
     def __len__(self) -> int:

@@ -14,7 +14,7 @@ import torch
 
 
 def frame_is_loud(
-    feats: torch.Tensor, valid: torch.Tensor, range_db: float, context: int = 5
+    feats: torch.Tensor, valid: torch.Tensor, range_db: float, context: int = 10
 ) -> torch.Tensor:
     """Tell speech from pauses by the power of each frame.
 
@@ -30,7 +30,9 @@ def frame_is_loud(
     range_db : float
         Frames more than this many decibels below the item's level are quiet.
     context : int
-        Frames kept on both sides of a loud one.
+        Frames kept on both sides of a loud one. At 10 ms a frame the default
+        is the silence that preparation keeps, so that inference sees pauses
+        of the length that training saw.
 
     Returns
     -------

@@ -92,7 +92,7 @@ class ContrastiveLoss(torch.nn.Module):
         embeddings are at most 2 apart.
     balanced : bool
         Average similar and dissimilar pairs apart, then add half of each: a
-        batch of 16 speakers x 4 clips has 96 similar among 2,016 pairs.
+        batch of 32 speakers x 2 clips has 32 similar among 2,016 pairs.
     unit_length : bool
         Embeddings have length 1; a margin above 2 is then an error.
 
