@@ -23,7 +23,8 @@ import numpy as np
 
 from speechbrain_siamese.dataio.cleaning import (
     CleaningSettings,
-    trim,
+    StepSums,
+    between_cuts,
     voiced_stretches,
 )
 from speechbrain_siamese.dataio.decoding import decode
@@ -145,17 +146,12 @@ def clean(
 ) -> list[tuple[float, float]]:
     """Stretches of one recording that the settings keep, in seconds."""
     rate = settings.sample_rate
-    found = voiced_stretches(
-        trim(samples, rate, settings.trim_start, settings.trim_end),
-        rate,
-        settings.silence_threshold,
-        settings.min_silence,
-        settings.keep_silence,
-        settings.silence_relative,
-    )
+    first, last = between_cuts(len(samples), settings)
+    sums = StepSums(settings.seek_samples)
+    sums.add(samples[first:last])
+    found = voiced_stretches(sums.whole(), last - first, settings)
     return [
-        (start / rate + settings.trim_start, stop / rate + settings.trim_start)
-        for start, stop in found
+        ((start + first) / rate, (stop + first) / rate) for start, stop in found
     ]
 
 

@@ -1,17 +1,17 @@
 """Cuts the ends of a recording and drops its silence.
 
-The rule is that of pydub's ``split_on_silence``: silence is what stays below
-a threshold for some time, and a little of it is kept at each side. The
-threshold may follow the recording's own level and noise, since people record
-at levels that differ by tens of dB. ``benchmarks/cleaning.py`` measures it.
+The rule is that of pydub's ``split_on_silence``: silence is every window of a
+given length whose level is below a threshold, and a little of it is kept at
+each side. The threshold may follow the recording's own level and noise, since
+people record at levels that differ by tens of dB. ``benchmarks/cleaning.py``
+measures it.
 
-All functions take sample arrays and look at them in chunks, so that they
-also serve a memory-mapped recording of hours.
+The rule needs two sums for each seek step (``StepSums``), which are gathered
+while the recording is decoded: one of hours never sits in memory.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from speechbrain_siamese.utils.ranges import check_range
 
 FRAME = 0.02
-"""Seconds of a level frame."""
+"""Seconds of a level frame: about two periods of a deep voice."""
 
 OWN_LEVEL = 95
 """Percentile of the frame levels that stands for a recording's own level."""
@@ -56,6 +56,8 @@ class CleaningSettings:
         Seconds below the threshold that make a silence.
     keep_silence : float
         Seconds of silence kept before and after each voiced stretch.
+    seek_step : float
+        Seconds between the windows that are looked at.
     min_duration : float
         Seconds that must remain, or the recording is rejected.
 
@@ -72,6 +74,7 @@ class CleaningSettings:
     silence_relative: bool = True
     min_silence: float = 0.2
     keep_silence: float = 0.1
+    seek_step: float = 0.01
     min_duration: float = 1.0
 
     def __post_init__(self):
@@ -93,43 +96,95 @@ class CleaningSettings:
             ("silence_threshold", -100, 0, "dB"),
             ("min_silence", FRAME, 60, "s"),
             ("keep_silence", 0, 60, "s"),
+            ("seek_step", 0.001, FRAME, "s"),
             ("min_duration", 0.1, 3600, "s"),
         ):
             check_range(key, getattr(self, key), low, high, unit)
 
+    @property
+    def seek_samples(self) -> int:
+        """Samples of a seek step."""
+        return round(self.seek_step * self.sample_rate)
 
-def trim(
-    samples: np.ndarray, sample_rate: int, start: float, end: float
-) -> np.ndarray:
-    """Cuts both ends; a view, empty if the cuts take all.
+
+def between_cuts(samples: int, settings: CleaningSettings) -> tuple[int, int]:
+    """First sample behind the cut start, and the one where the cut end begins.
 
     Arguments
     ---------
-    samples : np.ndarray
-        (samples,)
-    sample_rate : int
-        Hz.
-    start, end : float
-        Seconds to cut from either end.
+    samples : int
+        Length of the recording.
+    settings : CleaningSettings
+        With ``trim_start``, ``trim_end`` and ``sample_rate``.
 
     Returns
     -------
-    np.ndarray
-        (samples,)
+    tuple[int, int]
+        Both are the same if the cuts take all.
 
     Example
     -------
-    >>> trim(np.arange(10), 2, start=1.0, end=1.5).tolist()
-    [2, 3, 4, 5, 6]
+    >>> settings = CleaningSettings(
+    ...     sample_rate=8000, trim_start=1.0, trim_end=1.5
+    ... )
+    >>> between_cuts(24000, settings)
+    (8000, 12000)
     """
-    first = round(start * sample_rate)
-    last = len(samples) - round(end * sample_rate)
-    return samples[first : max(first, last)]
+    first = round(settings.trim_start * settings.sample_rate)
+    last = samples - round(settings.trim_end * settings.sample_rate)
+    return first, max(first, last)
 
 
-def frame_levels(
-    samples: np.ndarray, sample_rate: int, frame: float = FRAME
-) -> np.ndarray:
+class StepSums:
+    """Sum and sum of squares of every seek step, gathered block by block.
+
+    Arguments
+    ---------
+    step : int
+        Samples per step.
+
+    Example
+    -------
+    >>> sums = StepSums(2)
+    >>> sums.add(np.array([1.0, 2.0, 3.0]))
+    >>> sums.add(np.array([4.0, 5.0]))
+    >>> sums.whole().tolist()
+    [[3.0, 5.0], [7.0, 25.0]]
+    """
+
+    def __init__(self, step: int):
+        self.step = step
+        self._rest = np.zeros(0)
+        self._parts = [np.zeros((0, 2))]
+
+    def add(self, samples: np.ndarray) -> None:
+        """Take the next block.
+
+        Arguments
+        ---------
+        samples : np.ndarray
+            (samples,), full scale is 1.
+        """
+        samples = np.concatenate([self._rest, samples])
+        whole = len(samples) - len(samples) % self.step
+        steps = samples[:whole].reshape(-1, self.step)
+        squares = np.einsum("ij,ij->i", steps, steps)
+        self._parts.append(np.stack([steps.sum(axis=1), squares], axis=1))
+        self._rest = samples[whole:]
+
+    def whole(self) -> np.ndarray:
+        """Sums of the steps that are complete.
+
+        Returns
+        -------
+        np.ndarray
+            float64, (steps, 2): of the samples, and of their squares.
+        """
+        self._parts = [np.concatenate(self._parts)]
+        return self._parts[0]
+
+
+def frame_levels(sums: np.ndarray, step: int, steps: int) -> np.ndarray:
     """Root mean square level of each frame, without its mean.
 
     The frame's mean is taken off, since cheap sound cards add an offset that
@@ -137,12 +192,12 @@ def frame_levels(
 
     Arguments
     ---------
-    samples : np.ndarray
-        (samples,), full scale is 1.
-    sample_rate : int
-        Hz.
-    frame : float
-        Seconds per frame; the last one may be shorter.
+    sums : np.ndarray
+        (all steps, 2), as ``StepSums`` gives them.
+    step : int
+        Samples per step.
+    steps : int
+        Steps per frame; what is left at the end makes no frame.
 
     Returns
     -------
@@ -151,21 +206,23 @@ def frame_levels(
 
     Example
     -------
-    >>> frame_levels(np.array([0.1, -0.1, 0.0, 0.0]), 100).round().tolist()
+    >>> sums = StepSums(2)
+    >>> sums.add(np.array([0.1, -0.1, 0.0, 0.0]))
+    >>> frame_levels(sums.whole(), step=2, steps=1).round().tolist()
     [-20.0, -inf]
     """
-    size = max(1, round(frame * sample_rate))
-    levels = []
-    chunk = size * 4096
-    for start in range(0, len(samples), chunk):
-        part = np.asarray(samples[start : start + chunk], dtype=np.float64)
-        whole = len(part) - len(part) % size
-        for frames in (part[:whole].reshape(-1, size), part[None, whole:]):
-            if frames.size:
-                levels.append(frames.var(axis=1))
-    power = np.concatenate(levels) if levels else np.zeros(0)
+    frames = len(sums) // steps
+    own = sums[: frames * steps].reshape(frames, steps, 2).sum(axis=1)
     with np.errstate(divide="ignore"):
-        return 10 * np.log10(power)
+        return 10 * np.log10(_variance(own, step * steps))
+
+
+def _variance(sums: np.ndarray, count: int) -> np.ndarray:
+    """Variance of ``count`` samples each; never below 0 by rounding."""
+    mean, square = sums[:, 0] / count, sums[:, 1] / count
+    variance = square - mean**2
+    # What rounding leaves of a constant offset is silence.
+    return np.where(variance > 1e-12 * square, variance, 0.0)
 
 
 def silence_level(
@@ -211,29 +268,24 @@ def silence_level(
 
 
 def voiced_stretches(
-    samples: np.ndarray,
-    sample_rate: int,
-    silence_threshold: float,
-    min_silence: float,
-    keep_silence: float,
-    relative: bool = True,
+    sums: np.ndarray, samples: int, settings: CleaningSettings
 ) -> list[tuple[int, int]]:
     """Where a recording is not silent.
 
+    Equal to pydub's ``split_on_silence`` (its pieces put together) at an
+    absolute threshold, but for a constant offset of the sound card, which
+    counts as sound there.
+
     Arguments
     ---------
-    samples : np.ndarray
-        (samples,), full scale is 1.
-    sample_rate : int
-        Hz.
-    silence_threshold : float
-        dB, relative to the recording's own level or to full scale.
-    min_silence : float
-        Seconds below the threshold that make a silence.
-    keep_silence : float
-        Seconds of silence kept before and after each stretch.
-    relative : bool
-        Whether the threshold is relative to the recording's own level.
+    sums : np.ndarray
+        (steps, 2), as ``StepSums`` gives them for steps of
+        ``settings.seek_samples``.
+    samples : int
+        Length of the recording; what follows the last whole step shares its
+        fate.
+    settings : CleaningSettings
+        Threshold, lengths and rate.
 
     Returns
     -------
@@ -243,46 +295,48 @@ def voiced_stretches(
 
     Example
     -------
-    >>> tone = np.sin(np.arange(8000))
-    >>> hush = np.zeros(8000)
-    >>> voiced_stretches(
-    ...     np.concatenate([hush, tone, hush]), 8000, -30.0, 0.2, 0.1
-    ... )
-    [(7200, 16800)]
+    >>> settings = CleaningSettings(sample_rate=8000)
+    >>> sums = StepSums(settings.seek_samples)
+    >>> for part in (np.zeros(8000), np.sin(np.arange(8000)), np.zeros(8000)):
+    ...     sums.add(part)
+    >>> voiced_stretches(sums.whole(), 24000, settings)
+    [(7280, 16720)]
     """
-    levels = frame_levels(samples, sample_rate)
-    loud = levels > silence_level(levels, silence_threshold, relative)
-    size = max(1, round(FRAME * sample_rate))
-    edges = np.flatnonzero(np.diff(np.r_[False, loud, False].astype(np.int8)))
-    keep = round(keep_silence * sample_rate)
-    shortest = round(min_silence * sample_rate)
+    step = settings.seek_samples
+    frame = max(1, round(FRAME * settings.sample_rate / step))
+    threshold = silence_level(
+        frame_levels(sums, step, frame),
+        settings.silence_threshold,
+        settings.silence_relative,
+    )
+    window = max(1, round(settings.min_silence * settings.sample_rate / step))
+    silent = _silent_steps(sums, step, min(window, len(sums)), threshold)
+    edges = np.flatnonzero(np.diff(np.r_[True, silent, True].astype(np.int8)))
+    keep = round(settings.keep_silence * settings.sample_rate)
     stretches: list[tuple[int, int]] = []
-    last = -math.inf
-    for first, end in edges.reshape(-1, 2) * size:
-        start, stop = max(0, first - keep), min(len(samples), end + keep)
-        # Gaps that are no silence, or that keep_silence fills, are bridged.
-        if stretches and (first - last < shortest or start <= stretches[-1][1]):
+    for first, end in edges.reshape(-1, 2):
+        start = max(0, int(first) * step - keep)
+        stop = min(samples, int(end) * step + keep)
+        if end == len(silent):
+            stop = samples
+        # Gaps that kept silence fills are bridged.
+        if stretches and start <= stretches[-1][1]:
             start = stretches.pop()[0]
-        stretches.append((int(start), int(stop)))
-        last = end
+        stretches.append((start, stop))
     return stretches
 
 
-def join(samples: np.ndarray, stretches: list[tuple[int, int]]) -> np.ndarray:
-    """The given stretches one after the other.
-
-    Arguments
-    ---------
-    samples : np.ndarray
-        (samples,)
-    stretches : list[tuple[int, int]]
-        First sample and the one behind the last of each.
-
-    Returns
-    -------
-    np.ndarray
-        (samples,)
-    """
-    if not stretches:
-        return samples[:0]
-    return np.concatenate([samples[start:stop] for start, stop in stretches])
+def _silent_steps(
+    sums: np.ndarray, step: int, window: int, threshold: float
+) -> np.ndarray:
+    """Steps inside any window whose level is not above the threshold."""
+    if not len(sums):
+        return np.zeros(0, dtype=bool)
+    running = np.concatenate([np.zeros((1, 2)), sums.cumsum(axis=0)])
+    power = _variance(running[window:] - running[:-window], step * window)
+    starts = power <= 10 ** (threshold / 10)
+    # Each such window covers its steps: count those that are open.
+    opened = np.zeros(len(sums) + 1, dtype=np.int64)
+    opened[: len(starts)] += starts
+    opened[window : window + len(starts)] -= starts
+    return opened[:-1].cumsum() > 0

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -23,7 +24,8 @@ from tqdm import tqdm
 
 from speechbrain_siamese.dataio.cleaning import (
     CleaningSettings,
-    trim,
+    StepSums,
+    between_cuts,
     voiced_stretches,
 )
 from speechbrain_siamese.dataio.decoding import DecodingError, decode_blocks
@@ -37,7 +39,7 @@ from speechbrain_siamese.utils.whole_file import (
 logger = get_logger(__name__)
 
 # Part of every key: a change of method here rebuilds what older code made.
-MADE_BY = "speechbrain_siamese.dataio.corpus 1"
+MADE_BY = "speechbrain_siamese.dataio.corpus 2"
 CHUNK = 1 << 20
 
 
@@ -248,14 +250,11 @@ def _build(
     audio_path.parent.mkdir(parents=True, exist_ok=True)
     spool = audio_path.with_name(f".{audio_path.stem}.samples{PARTIAL}")
     try:
-        try:
-            return _from_spool(recording, spool, audio_path, settings)
-        except _Unusable as error:
-            audio_path.unlink(missing_ok=True)
-            return {"rejected": str(error)}
+        return _from_spool(recording, spool, audio_path, settings)
+    except _Unusable as error:
+        audio_path.unlink(missing_ok=True)
+        return {"rejected": str(error)}
     finally:
-        # Behind the handler, which lets go of the map: Windows does not
-        # remove a mapped file.
         spool.unlink(missing_ok=True)
 
 
@@ -267,11 +266,9 @@ def _from_spool(
 ) -> dict:
     """Decodes to ``spool``, cleans from there; durations and stretches."""
     rate = settings.sample_rate
-    total = _spool(recording, spool, settings)
-    # Mapped, not read: recordings of hours stay on disk.
-    raw = np.memmap(spool, dtype=np.float32, mode="r", shape=(total,))
-    stretches = _stretches(raw, settings)
-    _write_audio(raw, stretches, audio_path, rate)
+    total, sums, peak = _spool(recording, spool, settings)
+    stretches = _stretches(total, sums, peak, settings)
+    _write_audio(spool, stretches, peak, audio_path, rate)
     return {
         "duration": sum(stop - start for start, stop in stretches) / rate,
         "raw_duration": total / rate,
@@ -282,9 +279,15 @@ def _from_spool(
 
 def _spool(
     recording: Recording, spool: Path, settings: CleaningSettings
-) -> int:
-    """Decodes into a file of float32; the number of samples."""
-    total = 0
+) -> tuple[int, np.ndarray, float]:
+    """Decodes into a file of float32: its samples, step sums and peak.
+
+    The sums begin behind ``trim_start``; where ``trim_end`` begins is known at
+    the end only. So is the peak: of all behind ``trim_start``.
+    """
+    total, peak = 0, 0.0
+    sums = StepSums(settings.seek_samples)
+    first, _ = between_cuts(0, settings)
     blocks = decode_blocks(recording.path, settings.sample_rate)
     with open(spool, "wb") as file:
         while True:
@@ -295,7 +298,7 @@ def _spool(
                 reason = str(error).removeprefix(f"{recording.path}: ")
                 raise _Unusable(f"unreadable: {reason}") from error
             if block is None:
-                return total
+                return total, sums.whole(), peak
             if not np.isfinite(block).all():
                 raise _Unusable(
                     "NaN or infinite samples near "
@@ -303,34 +306,32 @@ def _spool(
                     "from its source"
                 )
             block.tofile(file)
+            behind = block[max(0, first - total) :]
+            sums.add(behind)
+            peak = max(peak, float(np.abs(behind).max(initial=0.0)))
             total += len(block)
 
 
 def _stretches(
-    raw: np.ndarray, settings: CleaningSettings
+    total: int, sums: np.ndarray, peak: float, settings: CleaningSettings
 ) -> list[tuple[int, int]]:
     """Sample ranges of the original to keep."""
     rate = settings.sample_rate
-    seconds = len(raw) / rate
-    trimmed = trim(raw, rate, settings.trim_start, settings.trim_end)
-    if not len(trimmed):
+    seconds = total / rate
+    first, last = between_cuts(total, settings)
+    if last == first:
         raise _Unusable(
             f"shorter than the cuts: {seconds:.1f} s long, trim_start "
             f"{settings.trim_start:g} s and trim_end {settings.trim_end:g} s "
             "leave nothing"
         )
-    found = voiced_stretches(
-        trimmed,
-        rate,
-        settings.silence_threshold,
-        settings.min_silence,
-        settings.keep_silence,
-        settings.silence_relative,
-    )
+    steps = (last - first) // settings.seek_samples
+    found = voiced_stretches(sums[:steps], last - first, settings)
     if not found:
+        level = f"{20 * math.log10(peak):.1f} dBFS" if peak else "zero"
         raise _Unusable(
-            f"silent: no sound in {len(trimmed) / rate:.1f} s between the "
-            f"cuts, their peak is {_decibel(trimmed)}"
+            f"silent: no sound in {(last - first) / rate:.1f} s between the "
+            f"cuts, the peak behind trim_start is {level}"
         )
     left = sum(stop - start for start, stop in found) / rate
     if left < settings.min_duration:
@@ -338,43 +339,39 @@ def _stretches(
             f"too short: {left:.2f} s left of {seconds:.1f} s, min_duration "
             f"is {settings.min_duration:g} s"
         )
-    offset = round(settings.trim_start * rate)
-    return [(start + offset, stop + offset) for start, stop in found]
-
-
-def _decibel(samples: np.ndarray) -> str:
-    """Peak of samples for people to read."""
-    peak = max(float(samples.max()), -float(samples.min()))
-    return f"{20 * math.log10(peak):.1f} dBFS" if peak else "zero"
+    return [(start + first, stop + first) for start, stop in found]
 
 
 def _write_audio(
-    raw: np.ndarray,
+    spool: Path,
     stretches: list[tuple[int, int]],
+    peak: float,
     path: Path,
     sample_rate: int,
 ) -> None:
     """16-bit WAV of the stretches; scaled down only if it would clip."""
-    peak = max(float(np.abs(part).max()) for part in _parts(raw, stretches))
     scale = 32768 / max(1.0, peak)
     with (
+        open(spool, "rb") as source,
         whole_file(path) as partial,
         soundfile.SoundFile(
             partial, "w", sample_rate, 1, subtype="PCM_16", format="WAV"
         ) as file,
     ):
-        for part in _parts(raw, stretches):
+        for part in _parts(source, stretches):
             whole = np.rint(part * scale).clip(-32768, 32767)
             file.write(whole.astype(np.int16))
 
 
 def _parts(
-    raw: np.ndarray, stretches: list[tuple[int, int]]
+    source: BinaryIO, stretches: list[tuple[int, int]]
 ) -> Iterator[np.ndarray]:
     """The stretches in pieces that fit in memory."""
     for start, stop in stretches:
+        source.seek(start * np.dtype(np.float32).itemsize)
         for first in range(start, stop, CHUNK):
-            yield raw[first : min(stop, first + CHUNK)]
+            count = min(stop - first, CHUNK)
+            yield np.fromfile(source, dtype=np.float32, count=count)
 
 
 def _key(path: Path, settings: CleaningSettings) -> str:
