@@ -52,6 +52,7 @@ def prepare_youtube(
     clips_folder: str | None = None,
     exclude_speakers: str | None = None,
     n_jobs: int = 1,
+    joblib_backend: dict | None = None,
     skip_prep: bool = False,
 ) -> None:
     """Prepare recordings for training; does nothing where nothing changed.
@@ -75,7 +76,10 @@ def prepare_youtube(
         Text file with the name of a speaker's folder per line: these are left
         out of both folders.
     n_jobs : int
-        Recordings cleaned at the same time.
+        Recordings cleaned at the same time, -1 for one per core.
+    joblib_backend : dict or None
+        Settings of ``joblib.parallel_config`` for a cluster, such as
+        ``{"backend": "dask", "scheduler_host": "host:8786"}``.
     skip_prep : bool
         Take what an earlier run has prepared.
 
@@ -94,13 +98,21 @@ def prepare_youtube(
         _read_names(exclude_speakers),
     )
     long_ones, rejected = clean_corpus(
-        recordings["data_folder"], save / "clean", cleaning, n_jobs
+        recordings["data_folder"],
+        save / "clean",
+        cleaning,
+        n_jobs,
+        joblib_backend,
     )
     short_ones: list[CleanRecording] = []
     if clips_folder:
         uncut = replace(cleaning, trim_start=0.0, trim_end=0.0)
         short_ones, rejected_clips = clean_corpus(
-            recordings["clips_folder"], save / "clean_clips", uncut, n_jobs
+            recordings["clips_folder"],
+            save / "clean_clips",
+            uncut,
+            n_jobs,
+            joblib_backend,
         )
         rejected = rejected + rejected_clips
     if rejected:

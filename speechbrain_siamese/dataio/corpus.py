@@ -11,16 +11,15 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import soundfile
-from joblib import Parallel, delayed
 from speechbrain.utils.logger import get_logger
-from tqdm import tqdm
 
 from speechbrain_siamese.dataio.cleaning import (
     CleaningSettings,
@@ -30,6 +29,8 @@ from speechbrain_siamese.dataio.cleaning import (
 )
 from speechbrain_siamese.dataio.decoding import DecodingError, decode_blocks
 from speechbrain_siamese.dataio.recordings import Recording
+from speechbrain_siamese.utils.parallel import run_each
+from speechbrain_siamese.utils.progress import show_progress
 from speechbrain_siamese.utils.whole_file import (
     PARTIAL,
     whole_file,
@@ -94,6 +95,7 @@ def clean_corpus(
     output_folder: str | Path,
     settings: CleaningSettings,
     n_jobs: int = 1,
+    backend: Mapping[str, object] | None = None,
     progressbar: bool = True,
 ) -> tuple[list[CleanRecording], list[Rejected]]:
     """Decodes and cleans recordings into a folder.
@@ -114,8 +116,11 @@ def clean_corpus(
     n_jobs : int
         Recordings cleaned at the same time, -1 for one per core. The result
         does not depend on it.
+    backend : Mapping[str, object] | None
+        Settings of ``joblib.parallel_config`` for a cluster; None for
+        processes of this machine. The folder must be the same everywhere.
     progressbar : bool
-        Whether to show how many recordings are done.
+        Whether to show how much is done and how long the rest will take.
 
     Returns
     -------
@@ -132,18 +137,16 @@ def clean_corpus(
     _check(recordings, output)
     output.mkdir(parents=True, exist_ok=True)
     _sweep(recordings, output)
-    jobs = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_clean)(recording, output, settings) for recording in recordings
+    done = run_each(
+        partial(_clean, output=output, settings=settings),
+        recordings,
+        n_jobs,
+        backend,
+        lost=_lost,
     )
-    results = list(
-        tqdm(
-            jobs,
-            total=len(recordings),
-            desc="Cleaning",
-            unit="recording",
-            disable=not progressbar,
-        )
-    )
+    sizes = [_size(recording.path) for recording in recordings]
+    found = dict(show_progress(done, sizes, _seconds, "Cleaning", progressbar))
+    results = [found[position] for position in range(len(recordings))]
     cleaned = [r for r in results if isinstance(r, CleanRecording)]
     rejected = [r for r in results if isinstance(r, Rejected)]
     logger.info(
@@ -241,6 +244,26 @@ def _clean(
         raw_duration=note["raw_duration"],
         kept=tuple((start, stop) for start, stop in note["kept"]),
     )
+
+
+def _lost(recording: Recording) -> Rejected:
+    """A recording whose worker was killed twice."""
+    return Rejected(
+        recording,
+        "its worker process was killed, also when alone: probably too little "
+        "memory",
+    )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _seconds(result: CleanRecording | Rejected) -> float:
+    return getattr(result, "raw_duration", 0.0)
 
 
 def _build(

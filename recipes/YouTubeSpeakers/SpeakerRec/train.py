@@ -130,6 +130,7 @@ def main(argv):
             "clips_folder": hparams["clips_folder"],
             "exclude_speakers": hparams["exclude_speakers"],
             "n_jobs": hparams["n_jobs"],
+            "joblib_backend": hparams["joblib_backend"],
             "skip_prep": hparams["skip_prep"],
         },
     )
