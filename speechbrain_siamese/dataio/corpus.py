@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -195,7 +196,8 @@ def _check(recordings: Sequence[Recording], output: Path) -> None:
         )
     inside = output.resolve()
     for recording in recordings:
-        if inside in recording.path.resolve().parents:
+        # realpath: a link that points to itself is no error here.
+        if inside in Path(os.path.realpath(recording.path)).parents:
             raise ValueError(
                 f"output folder {output} holds the recording "
                 f"{recording.path}: choose a folder of its own for the "
@@ -222,6 +224,12 @@ def _clean(
     note_path = _note_path(recording, output)
     audio_path = note_path.with_suffix(".wav")
     try:
+        # Whoever opens a pipe waits for ever.
+        if not recording.path.is_file():
+            return Rejected(
+                recording,
+                "unreadable: a link that leads nowhere, a pipe or a device",
+            )
         key = _key(recording.path, settings)
     except OSError as error:
         # Not remembered: it may be readable next time.

@@ -19,6 +19,16 @@ from speechbrain.utils.logger import get_logger
 logger = get_logger(__name__)
 
 
+# fmt: off
+_CONTAINERS = (
+    "aac", "aiff", "amr", "asf", "au", "avi", "caf", "flac", "flv", "loas",
+    "matroska", "mov", "mp3", "mpeg", "mpegts", "ogg", "w64", "wav", "wv",
+)
+# fmt: on
+"""FFmpeg's demuxers that hold sound themselves. Playlists and scripts, which
+open other files, and pictures are not among them."""
+
+
 class DecodingError(ValueError):
     """A file can't be decoded; the message names the file and the reason."""
 
@@ -126,10 +136,12 @@ def _mono_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
     seconds = 0.0
     problems: list[str] = []
     # An absolute path can't be mistaken for a URL ("a:b.wav"), and a
-    # playlist in disguise must not reach for the network.
-    with av.open(
-        os.path.abspath(path), options={"protocol_whitelist": "file"}
-    ) as container:
+    # playlist in disguise must reach for nothing else.
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": ",".join(_CONTAINERS),
+    }
+    with av.open(os.path.abspath(path), options=options) as container:
         stream = container.streams.best("audio")
         if stream is None:
             raise DecodingError(f"{path}: no audio stream")
