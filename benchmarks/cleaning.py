@@ -23,11 +23,10 @@ import numpy as np
 
 from speechbrain_siamese.dataio.cleaning import (
     CleaningSettings,
-    StepSums,
     between_cuts,
-    voiced_stretches,
 )
 from speechbrain_siamese.dataio.decoding import decode
+from speechbrain_siamese.dataio.voice_activity import voice_finder
 
 Stretches = Sequence[tuple[float, float]]
 
@@ -40,6 +39,7 @@ SETTINGS = {
     "20 dB below own level": dataclasses.replace(
         RECOMMENDED, silence_threshold=-20.0
     ),
+    "Silero VAD": dataclasses.replace(RECOMMENDED, vad="silero"),
     "-40 dBFS": dataclasses.replace(
         RECOMMENDED, silence_threshold=-40.0, silence_relative=False
     ),
@@ -147,9 +147,9 @@ def clean(
     """Stretches of one recording that the settings keep, in seconds."""
     rate = settings.sample_rate
     first, last = between_cuts(len(samples), settings)
-    sums = StepSums(settings.seek_samples)
-    sums.add(samples[first:last])
-    found = voiced_stretches(sums.whole(), last - first, settings)
+    finder = voice_finder(settings)
+    finder.add(samples[first:last])
+    found = finder.voiced(last - first)
     return [
         ((start + first) / rate, (stop + first) / rate) for start, stop in found
     ]

@@ -58,6 +58,9 @@ class CleaningSettings:
         Seconds of silence kept before and after each voiced stretch.
     seek_step : float
         Seconds between the windows that are looked at.
+    vad : str | None
+        ``silero`` finds speech by Silero's network in place of the level;
+        then the threshold does not count.
     min_duration : float
         Seconds that must remain, or the recording is rejected.
 
@@ -75,6 +78,7 @@ class CleaningSettings:
     min_silence: float = 0.2
     keep_silence: float = 0.1
     seek_step: float = 0.01
+    vad: str | None = None
     min_duration: float = 1.0
 
     def __post_init__(self):
@@ -82,6 +86,10 @@ class CleaningSettings:
             raise ValueError(
                 f"silence_relative is {self.silence_relative!r}, expected "
                 "True or False"
+            )
+        if self.vad not in (None, "silero"):
+            raise ValueError(
+                f"vad is {self.vad!r}, expected null (by level) or silero"
             )
         rate = self.sample_rate
         if isinstance(rate, bool) or not isinstance(rate, int):

@@ -24,12 +24,11 @@ from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.dataio.cleaning import (
     CleaningSettings,
-    StepSums,
     between_cuts,
-    voiced_stretches,
 )
 from speechbrain_siamese.dataio.decoding import DecodingError, decode_blocks
 from speechbrain_siamese.dataio.recordings import Recording
+from speechbrain_siamese.dataio.voice_activity import VoiceFinder, voice_finder
 from speechbrain_siamese.utils.parallel import run_each
 from speechbrain_siamese.utils.progress import show_progress
 from speechbrain_siamese.utils.whole_file import (
@@ -297,8 +296,9 @@ def _from_spool(
 ) -> dict:
     """Decodes to ``spool``, cleans from there; durations and stretches."""
     rate = settings.sample_rate
-    total, sums, peak = _spool(recording, spool, settings)
-    stretches = _stretches(total, sums, peak, settings)
+    finder = voice_finder(settings)
+    total, peak = _spool(recording, spool, finder, settings)
+    stretches = _stretches(total, finder, peak, settings)
     _write_audio(spool, stretches, peak, audio_path, rate)
     return {
         "duration": sum(stop - start for start, stop in stretches) / rate,
@@ -309,15 +309,17 @@ def _from_spool(
 
 
 def _spool(
-    recording: Recording, spool: Path, settings: CleaningSettings
-) -> tuple[int, np.ndarray, float]:
-    """Decodes into a file of float32: its samples, step sums and peak.
+    recording: Recording,
+    spool: Path,
+    finder: VoiceFinder,
+    settings: CleaningSettings,
+) -> tuple[int, float]:
+    """Decodes into a file of float32: number of samples, and their peak.
 
-    The sums begin behind ``trim_start``; where ``trim_end`` begins is known at
-    the end only. So is the peak: of all behind ``trim_start``.
+    The finder and the peak hear all behind ``trim_start``; where ``trim_end``
+    begins is known at the end only.
     """
     total, peak = 0, 0.0
-    sums = StepSums(settings.seek_samples)
     first, _ = between_cuts(0, settings)
     blocks = decode_blocks(recording.path, settings.sample_rate)
     with open(spool, "wb") as file:
@@ -329,7 +331,7 @@ def _spool(
                 reason = str(error).removeprefix(f"{recording.path}: ")
                 raise _Unusable(f"unreadable: {reason}") from error
             if block is None:
-                return total, sums.whole(), peak
+                return total, peak
             if not np.isfinite(block).all():
                 raise _Unusable(
                     "NaN or infinite samples near "
@@ -338,13 +340,13 @@ def _spool(
                 )
             block.tofile(file)
             behind = block[max(0, first - total) :]
-            sums.add(behind)
+            finder.add(behind)
             peak = max(peak, float(np.abs(behind).max(initial=0.0)))
             total += len(block)
 
 
 def _stretches(
-    total: int, sums: np.ndarray, peak: float, settings: CleaningSettings
+    total: int, finder: VoiceFinder, peak: float, settings: CleaningSettings
 ) -> list[tuple[int, int]]:
     """Sample ranges of the original to keep."""
     rate = settings.sample_rate
@@ -356,8 +358,7 @@ def _stretches(
             f"{settings.trim_start:g} s and trim_end {settings.trim_end:g} s "
             "leave nothing"
         )
-    steps = (last - first) // settings.seek_samples
-    found = voiced_stretches(sums[:steps], last - first, settings)
+    found = finder.voiced(last - first)
     if not found:
         level = f"{20 * math.log10(peak):.1f} dBFS" if peak else "zero"
         raise _Unusable(

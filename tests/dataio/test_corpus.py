@@ -170,7 +170,7 @@ def test_kill_while_decoding_leaves_nothing_that_counts(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(corpus, "voiced_stretches", killed)
+        patch.setattr(corpus, "_stretches", killed)
         with pytest.raises(KeyboardInterrupt):
             run(source, tmp_path / "out")
     assert not contents(tmp_path / "out")
