@@ -58,6 +58,8 @@ class CleaningSettings:
         Seconds of silence kept before and after each voiced stretch.
     seek_step : float
         Seconds between the windows that are looked at.
+    separate_vocals : bool
+        Whether music is taken off the voice first.
     vad : str | None
         ``silero`` finds speech by Silero's network in place of the level;
         then the threshold does not count.
@@ -78,15 +80,16 @@ class CleaningSettings:
     min_silence: float = 0.2
     keep_silence: float = 0.1
     seek_step: float = 0.01
+    separate_vocals: bool = False
     vad: str | None = None
     min_duration: float = 1.0
 
     def __post_init__(self):
-        if not isinstance(self.silence_relative, bool):
-            raise ValueError(
-                f"silence_relative is {self.silence_relative!r}, expected "
-                "True or False"
-            )
+        for key in ("silence_relative", "separate_vocals"):
+            if not isinstance(getattr(self, key), bool):
+                raise ValueError(
+                    f"{key} is {getattr(self, key)!r}, expected True or False"
+                )
         if self.vad not in (None, "silero"):
             raise ValueError(
                 f"vad is {self.vad!r}, expected null (by level) or silero"

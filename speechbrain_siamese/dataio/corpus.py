@@ -28,6 +28,7 @@ from speechbrain_siamese.dataio.cleaning import (
 )
 from speechbrain_siamese.dataio.decoding import DecodingError, decode_blocks
 from speechbrain_siamese.dataio.recordings import Recording
+from speechbrain_siamese.dataio.vocals import separate_vocals
 from speechbrain_siamese.dataio.voice_activity import VoiceFinder, voice_finder
 from speechbrain_siamese.utils.parallel import run_each
 from speechbrain_siamese.utils.progress import show_progress
@@ -321,28 +322,39 @@ def _spool(
     """
     total, peak = 0, 0.0
     first, _ = between_cuts(0, settings)
-    blocks = decode_blocks(recording.path, settings.sample_rate)
+    blocks = _finite_blocks(recording.path, settings.sample_rate)
+    if settings.separate_vocals:
+        blocks = separate_vocals(blocks, settings.sample_rate)
     with open(spool, "wb") as file:
-        while True:
-            try:
-                block = next(blocks, None)
-            except DecodingError as error:
-                # The note outlives a move of the corpus.
-                reason = str(error).removeprefix(f"{recording.path}: ")
-                raise _Unusable(f"unreadable: {reason}") from error
-            if block is None:
-                return total, peak
-            if not np.isfinite(block).all():
-                raise _Unusable(
-                    "NaN or infinite samples near "
-                    f"{total / settings.sample_rate:.0f} s: export it again "
-                    "from its source"
-                )
+        for block in blocks:
             block.tofile(file)
             behind = block[max(0, first - total) :]
             finder.add(behind)
             peak = max(peak, float(np.abs(behind).max(initial=0.0)))
             total += len(block)
+    return total, peak
+
+
+def _finite_blocks(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
+    """Blocks of a file; what is wrong with it is told as _Unusable."""
+    total = 0
+    blocks = decode_blocks(path, sample_rate)
+    while True:
+        try:
+            block = next(blocks, None)
+        except DecodingError as error:
+            # The note outlives a move of the corpus.
+            reason = str(error).removeprefix(f"{path}: ")
+            raise _Unusable(f"unreadable: {reason}") from error
+        if block is None:
+            return
+        if not np.isfinite(block).all():
+            raise _Unusable(
+                f"NaN or infinite samples near {total / sample_rate:.0f} s: "
+                "export it again from its source"
+            )
+        yield block
+        total += len(block)
 
 
 def _stretches(
