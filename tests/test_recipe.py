@@ -147,6 +147,17 @@ def test_finished_command_in_the_recipes_folder_changes_nothing(
     assert not (RECIPE / "results").exists()
 
 
+def test_training_from_shards_gives_the_same_results(
+    trained, tiny, tiny_data, tmp_path
+):
+    done = tiny.train(tmp_path / "output", tiny_data, shards=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert list((tmp_path / "output" / "prepared" / "shards").glob("*.tar"))
+    found, expected = metrics(tmp_path / "output"), metrics(trained)
+    for key in ("epochs", "valid", "test", "threshold"):
+        assert found[key] == expected[key]
+
+
 @pytest.fixture(scope="module")
 def prepare(tiny_data):
     """``prepare(save, **settings)`` as the recipe calls it."""

@@ -12,6 +12,7 @@ become, in the save folder,
     rejected.csv                       recordings that could not be used
     speakers.csv                       ids and display names
     preparation.json                   what all this was made from
+    shards/                            training speech again, if asked for
 
 The logic is in ``speechbrain_siamese.dataio``; this file connects it.
 """
@@ -32,7 +33,9 @@ from speechbrain_siamese.dataio.corpus import (
     clean_corpus,
     write_rejected,
 )
+from speechbrain_siamese.dataio.manifests import read_rows
 from speechbrain_siamese.dataio.recordings import Recording, find_recordings
+from speechbrain_siamese.dataio.shards import write_shards
 from speechbrain_siamese.dataio.split_files import write_split_files
 from speechbrain_siamese.dataio.splits import SplitSettings
 from speechbrain_siamese.utils.whole_file import whole_file
@@ -53,6 +56,7 @@ def prepare_youtube(
     exclude_speakers: str | None = None,
     n_jobs: int = 1,
     joblib_backend: dict | None = None,
+    shards: bool = False,
     skip_prep: bool = False,
 ) -> None:
     """Prepare recordings for training; does nothing where nothing changed.
@@ -80,6 +84,8 @@ def prepare_youtube(
     joblib_backend : dict or None
         Settings of ``joblib.parallel_config`` for a cluster, such as
         ``{"backend": "dask", "scheduler_host": "host:8786"}``.
+    shards : bool
+        Also write the training speech as WebDataset shards.
     skip_prep : bool
         Take what an earlier run has prepared.
 
@@ -130,24 +136,20 @@ def prepare_youtube(
     )
     if _is_prepared(save, fingerprint):
         logger.info("%s: nothing has changed, nothing to prepare", save)
-        return
-    (save / "preparation.json").unlink(missing_ok=True)
-    write_rejected(rejected, save / "rejected.csv")
-    write_split_files(
-        save, long_ones, short_ones, cleaning.sample_rate, splits, seed
-    )
-    with whole_file(save / "preparation.json") as partial:
-        partial.write_text(
-            json.dumps(
-                {
-                    "fingerprint": fingerprint,
-                    "cleaning": asdict(cleaning),
-                    "splits": asdict(splits),
-                    "seed": seed,
-                    "files": _written_files(save),
-                },
-                indent=1,
-            )
+    else:
+        (save / "preparation.json").unlink(missing_ok=True)
+        write_rejected(rejected, save / "rejected.csv")
+        write_split_files(
+            save, long_ones, short_ones, cleaning.sample_rate, splits, seed
+        )
+        _write_note(save, fingerprint, cleaning, splits, seed)
+    if shards:
+        write_shards(
+            read_rows(save / "train.csv"),
+            save,
+            save / "shards",
+            cleaning.sample_rate,
+            seed,
         )
 
 
@@ -262,6 +264,23 @@ def _check_prepared(save: Path) -> None:
         raise ValueError(
             f"skip_prep is True, but {save} lacks {', '.join(missing)}: run "
             "once without skip_prep"
+        )
+
+
+def _write_note(save: Path, fingerprint: str, cleaning, splits, seed) -> None:
+    """Say what all of this was made from: preparation is complete."""
+    with whole_file(save / "preparation.json") as partial:
+        partial.write_text(
+            json.dumps(
+                {
+                    "fingerprint": fingerprint,
+                    "cleaning": asdict(cleaning),
+                    "splits": asdict(splits),
+                    "seed": seed,
+                    "files": _written_files(save),
+                },
+                indent=1,
+            )
         )
 
 

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from speechbrain.dataio import audio_io
 from speechbrain.dataio.dataset import DynamicItemDataset
 
 from speechbrain_siamese.dataio.sampler import Draw
+
+
+def read_samples(wav: str, start: int, stop: int) -> torch.Tensor:
+    """Read samples ``start`` to ``stop`` of a file as mono.
+
+    Arguments
+    ---------
+    wav : str
+    start : int
+        First sample.
+    stop : int
+        Sample after the last.
+
+    Returns
+    -------
+    torch.Tensor
+        (time,), float32; shorter where the file ends.
+    """
+    samples, _ = audio_io.load(wav, frame_offset=start, num_frames=stop - start)
+    return samples.mean(dim=0)
 
 
 class ReadStretch:
@@ -19,10 +41,18 @@ class ReadStretch:
     ---------
     window_samples : int or None
         A shorter stretch is repeated until it has this many samples.
+    read : Callable
+        Called with path, first sample and the one after the last: from files,
+        or from shards.
     """
 
-    def __init__(self, window_samples: int | None = None):
+    def __init__(
+        self,
+        window_samples: int | None = None,
+        read: Callable[[str, int, int], torch.Tensor] = read_samples,
+    ):
         self.window_samples = window_samples
+        self.read = read
 
     def __call__(self, wav: str, start: str, stop: str) -> torch.Tensor:
         """Read one stretch.
@@ -47,8 +77,7 @@ class ReadStretch:
             If the file holds fewer samples than the manifest says.
         """
         first, count = int(start), int(stop) - int(start)
-        samples, _ = audio_io.load(wav, frame_offset=first, num_frames=count)
-        samples = samples.mean(dim=0)
+        samples = self.read(wav, first, int(stop))
         if len(samples) != count:
             raise ValueError(
                 f"{wav} gave {len(samples)} samples from {first} on, the "
@@ -93,7 +122,10 @@ class WindowDataset(DynamicItemDataset):
 
 
 def read_manifest(
-    path: str, data_root: str, window_samples: int | None = None
+    path: str,
+    data_root: str,
+    window_samples: int | None = None,
+    read: Callable[[str, int, int], torch.Tensor] = read_samples,
 ) -> WindowDataset:
     """Open a manifest with its audio.
 
@@ -106,6 +138,8 @@ def read_manifest(
         Replaces ``$data_root`` in the column ``wav``.
     window_samples : int or None
         Shorter stretches are repeated up to this many samples.
+    read : Callable
+        As for ``ReadStretch``.
 
     Returns
     -------
@@ -116,7 +150,7 @@ def read_manifest(
         csv_path=path, replacements={"data_root": data_root}
     )
     dataset.add_dynamic_item(
-        ReadStretch(window_samples),
+        ReadStretch(window_samples, read),
         takes=["wav", "start", "stop"],
         provides="sig",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -52,6 +53,21 @@ def write_manifest(rows: Iterable[Row], path: str | Path) -> None:
     path : str or Path
     """
     write_csv(path, [field.name for field in fields(Row)], map(astuple, rows))
+
+
+def read_rows(path: str | Path) -> list[dict[str, str]]:
+    """Read the rows of a manifest as they stand there, as text.
+
+    Arguments
+    ---------
+    path : str or Path
+
+    Returns
+    -------
+    list of dict of str : str
+    """
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,11 @@ from speechbrain.utils.distributed import run_on_main
 from youtube_prepare import prepare_youtube, prepared_fingerprint
 
 from speechbrain_siamese.core import SiameseBrain
-from speechbrain_siamese.dataio.datasets import read_manifest
+from speechbrain_siamese.dataio.datasets import read_manifest, read_samples
 from speechbrain_siamese.dataio.demo import ensure_demo_corpus
 from speechbrain_siamese.dataio.manifests import read_trials
 from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
+from speechbrain_siamese.dataio.shards import ReadShards
 from speechbrain_siamese.dataio.splits import QUESTIONS
 from speechbrain_siamese.utils.export import export_model, recipe_sections
 from speechbrain_siamese.utils.ranges import check_range
@@ -65,8 +66,16 @@ def dataio_prep(hparams):
         for question in ("valid", *QUESTIONS)
         if (path := folder / f"trials_{question}.txt").is_file()
     }
+    read = read_samples
+    if hparams["shards"]:
+        read = ReadShards(folder / "shards", folder)
     datasets = {
-        name: read_manifest(str(folder / f"{name}.csv"), str(folder), window)
+        name: read_manifest(
+            str(folder / f"{name}.csv"),
+            str(folder),
+            window,
+            read if name == "train" else read_samples,
+        )
         for name, window in (("train", drawn), ("valid", None), ("test", None))
         # Without a question that the data can answer the test is empty.
         if name != "test" or len(trials) > 1
@@ -131,6 +140,7 @@ def main(argv):
             "exclude_speakers": hparams["exclude_speakers"],
             "n_jobs": hparams["n_jobs"],
             "joblib_backend": hparams["joblib_backend"],
+            "shards": hparams["shards"],
             "skip_prep": hparams["skip_prep"],
         },
     )
