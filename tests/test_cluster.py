@@ -78,6 +78,23 @@ def test_cluster_prepares_bit_for_bit_what_one_process_does(
     assert alone == files(tmp_path / "cluster")
 
 
+def test_command_of_the_readme_names_the_cluster(
+    cluster, tiny, tiny_data, tmp_path
+):
+    done = tiny.train(
+        tmp_path / "output",
+        tiny_data,
+        n_jobs=-1,
+        joblib_backend="{backend: dask, scheduler_host: "
+        f"'{cluster.scheduler_address}'}}",
+        number_of_epochs=1,
+        max_minutes=0.01,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    notes = (tmp_path / "output" / "prepared" / "clean").glob("*/*.json")
+    assert len(list(notes)) == 16
+
+
 def test_killed_worker_costs_nothing_but_its_own_recording(
     cluster, backend, tiny_data, tmp_path
 ):
