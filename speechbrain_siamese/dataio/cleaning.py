@@ -75,7 +75,7 @@ class CleaningSettings:
     sample_rate: int = 16000
     trim_start: float = 0.0
     trim_end: float = 0.0
-    silence_threshold: float = -25.0
+    silence_threshold: float = -30.0
     silence_relative: bool = True
     min_silence: float = 0.2
     keep_silence: float = 0.1

@@ -124,8 +124,7 @@ class SileroFinder:
             samples = self._resampler.resample_chunk(samples)
         samples = np.concatenate([self._rest, samples])
         whole = len(samples) - len(samples) % _SILERO_CHUNK
-        for start in range(0, whole, _SILERO_CHUNK):
-            self._hear(samples[start : start + _SILERO_CHUNK])
+        self._hear(samples[:whole])
         self._rest = samples[whole:]
 
     def voiced(self, samples: int) -> list[tuple[int, int]]:
@@ -155,12 +154,20 @@ class SileroFinder:
             for stretch in found
         ]
 
-    def _hear(self, chunk: np.ndarray) -> None:
+    def _hear(self, samples: np.ndarray) -> None:
+        """Ask the network about whole chunks."""
         import torch
 
-        with torch.no_grad():
-            probability = self._model(torch.from_numpy(chunk), _SILERO_RATE)
-        self._probabilities.append(probability.item())
+        threads = torch.get_num_threads()
+        # A chunk is so little work that more threads only wait for another.
+        torch.set_num_threads(1)
+        try:
+            with torch.no_grad():
+                for chunk in torch.from_numpy(samples).split(_SILERO_CHUNK):
+                    heard = self._model(chunk, _SILERO_RATE).item()
+                    self._probabilities.append(heard)
+        finally:
+            torch.set_num_threads(threads)
 
 
 @functools.cache
