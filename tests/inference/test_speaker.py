@@ -78,7 +78,8 @@ def test_our_class_decides_at_the_stored_threshold(answers, trained):
     score, same = answers["ours"]
     assert answers["threshold"] == report["threshold"]
     assert same == (score > answers["threshold"])
-    assert score == pytest.approx(answers["stock"][0], abs=1e-3)
+    # From 22,050 Hz: each resamples by a library of its own.
+    assert score == pytest.approx(answers["stock"][0], abs=1e-2)
 
 
 def test_threshold_can_be_given(answers):
