@@ -41,9 +41,11 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture
-def backend(cluster) -> dict:
-    """What a user writes into the YAML file."""
-    return {"backend": "dask", "scheduler_host": cluster.scheduler_address}
+def backend(cluster):
+    """What a user writes into the YAML file; the cluster must do the work."""
+    before = len(cluster.scheduler.transition_log)
+    yield {"backend": "dask", "scheduler_host": cluster.scheduler_address}
+    assert len(cluster.scheduler.transition_log) > before
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -79,14 +81,14 @@ def test_cluster_prepares_bit_for_bit_what_one_process_does(
 
 
 def test_command_of_the_readme_names_the_cluster(
-    cluster, tiny, tiny_data, tmp_path
+    backend, tiny, tiny_data, tmp_path
 ):
     done = tiny.train(
         tmp_path / "output",
         tiny_data,
         n_jobs=-1,
         joblib_backend="{backend: dask, scheduler_host: "
-        f"'{cluster.scheduler_address}'}}",
+        f"'{backend['scheduler_host']}'}}",
         number_of_epochs=1,
         max_minutes=0.01,
     )
