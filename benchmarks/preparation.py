@@ -4,12 +4,13 @@
 
 One input for all: MP3, 48 kHz, stereo, bursts of noise with pauses, to 16 kHz
 mono, in one process each. Ours decodes, cuts and cleans. The chain of 2023 is
-librosa.load, pydub's split_on_silence (its pieces joined at once, which it did
-one by one) and writing the result. ffmpeg only decodes and resamples, and
-throws the result away: the practical limit. Memory is the peak above what the
+librosa.load, pydub's split_on_silence, ``joined += piece`` for each piece and
+encoding as MP3; the column "no join" leaves out the joining, whose time grows
+with the square of the length. ffmpeg only decodes and resamples, and throws
+the result away: the practical limit. Memory is the peak above what the
 imports take. ``--quick`` takes files of 2 and 6 minutes in place of 1 and 3
 hours. Needs ``pip install "speechbrain-siamese[benchmarks]"``. The last line
-is JSON; times and memory in it are of the files named above.
+is JSON; its times are of the shorter file, joining included.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
-import av
-import numpy as np
+# Imports are at their use: what this process takes counts for its children.
 
 RATE = 16000
 TRIM = 12.0
@@ -33,6 +34,9 @@ TRIM = 12.0
 
 def write_recording(path: Path, minutes: int) -> None:
     """One minute of sound, encoded once and repeated: MP3 frames join."""
+    import av
+    import numpy as np
+
     source_rate = 48000
     rng = np.random.default_rng(0)
     time_axis = np.arange(60 * source_rate) / source_rate
@@ -62,25 +66,33 @@ def ours(path: Path, folder: Path):
     from speechbrain_siamese.dataio.corpus import clean_corpus
     from speechbrain_siamese.dataio.recordings import Recording
 
-    def run() -> float:
+    def run() -> dict:
         (cleaned,), _ = clean_corpus(
             [Recording("a", "a", "", "a-a", path)],
             folder,
             CleaningSettings(sample_rate=RATE, trim_start=TRIM, trim_end=TRIM),
             progressbar=False,
         )
-        return cleaned.duration
+        return {"kept": cleaned.duration}
 
     return run
 
 
 def chain_of_2023(path: Path, folder: Path):
     """Clean it as in 2023."""
+    import imageio_ffmpeg
     import librosa
-    from pydub import AudioSegment
-    from pydub.silence import split_on_silence
+    import numpy as np
 
-    def run() -> float:
+    with warnings.catch_warnings():
+        # It looks for ffmpeg on the PATH when it is imported.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        from pydub import AudioSegment
+        from pydub.silence import split_on_silence
+
+    AudioSegment.converter = imageio_ffmpeg.get_ffmpeg_exe()
+
+    def run() -> dict:
         samples, _ = librosa.load(path, sr=RATE, mono=True)
         samples = samples[round(TRIM * RATE) : -round(TRIM * RATE)]
         whole = AudioSegment(
@@ -92,9 +104,13 @@ def chain_of_2023(path: Path, folder: Path):
         pieces = split_on_silence(
             whole, min_silence_len=100, silence_thresh=-30, keep_silence=100
         )
-        joined = whole._spawn(b"".join(piece.raw_data for piece in pieces))
-        joined.export(folder / "out.wav", format="wav")
-        return joined.duration_seconds
+        start = time.perf_counter()
+        joined = AudioSegment.empty()
+        for piece in pieces:
+            joined += piece
+        join_seconds = time.perf_counter() - start
+        joined.export(folder / "out.mp3", format="mp3").close()
+        return {"kept": joined.duration_seconds, "join_seconds": join_seconds}
 
     # librosa imports its parts when they are first used: before the clock.
     librosa.resample(np.zeros(RATE), orig_sr=2 * RATE, target_sr=RATE)
@@ -106,14 +122,10 @@ def in_this_process(make, path: Path, folder: Path) -> dict:
     run = make(path, folder)
     imports = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
-    kept = run()
+    figures = run()
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {
-        "seconds": seconds,
-        "peak_mb": (peak - imports) / 1024,
-        "kept": kept,
-    }
+    return figures | {"seconds": seconds, "peak_mb": (peak - imports) / 1024}
 
 
 def ffmpeg(path: Path) -> dict:
@@ -137,15 +149,46 @@ WAYS = ("ffmpeg", "ours", "2023")
 MAKERS = {"ours": ours, "2023": chain_of_2023}
 
 
-def measure(name: str, path: Path, folder: Path) -> dict:
-    """Measure one way in a process of its own."""
-    if name == "ffmpeg":
-        return ffmpeg(path)
-    command = [sys.executable, __file__, "--child", name, str(path)]
-    done = subprocess.run(
-        [*command, str(folder)], check=True, capture_output=True, text=True
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+def in_child(*arguments: object) -> str:
+    """Run this script in a process of its own; the last line it prints."""
+    command = [sys.executable, __file__, "--child", *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with an error, above")
+    return done.stdout.rpartition("\n")[0].rpartition("\n")[2]
+
+
+def child(name: str, path: str, detail: str) -> None:
+    """Write the recording of so many minutes, or measure one way on it."""
+    if name == "write":
+        write_recording(Path(path), int(detail))
+    else:
+        figures = in_this_process(MAKERS[name], Path(path), Path(detail))
+        print(json.dumps(figures))
+
+
+def measure(label: str, minutes: int) -> dict:
+    """Measure all ways on a recording of so many minutes; print the rows."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "recording.mp3"
+        in_child("write", path, minutes)
+        for name in WAYS:
+            own = Path(folder) / name
+            own.mkdir()
+            if name == "ffmpeg":
+                figures = ffmpeg(path)
+            else:
+                figures = json.loads(in_child(name, path, own))
+            found[label, name] = figures
+            seconds = figures["seconds"]
+            print(
+                f"{minutes:7d}  {name:<6}{seconds:10.1f}"
+                f"{seconds - figures.get('join_seconds', 0.0):10.1f}"
+                f"{minutes / seconds:18.2f}{figures['peak_mb']:9.0f}",
+                flush=True,
+            )
+    return found
 
 
 def main() -> None:
@@ -155,29 +198,13 @@ def main() -> None:
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        name, path, folder = options.child
-        print(
-            json.dumps(in_this_process(MAKERS[name], Path(path), Path(folder)))
-        )
+        child(*options.child)
         return
     lengths = {"1h": 2, "3h": 6} if options.quick else {"1h": 60, "3h": 180}
     found: dict = {}
-    print("minutes  way      seconds  hours per minute  peak MB")
+    print("minutes  way      seconds   no join  hours per minute  peak MB")
     for label, minutes in lengths.items():
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "recording.mp3"
-            write_recording(path, minutes)
-            for name in WAYS:
-                own = Path(folder) / name
-                own.mkdir()
-                figures = measure(name, path, own)
-                found[label, name] = figures
-                print(
-                    f"{minutes:7d}  {name:<6}{figures['seconds']:10.1f}"
-                    f"{minutes / figures['seconds']:18.2f}"
-                    f"{figures['peak_mb']:9.0f}",
-                    flush=True,
-                )
+        found |= measure(label, minutes)
     seconds = {name: found["1h", name]["seconds"] for name in WAYS}
     print(
         json.dumps(

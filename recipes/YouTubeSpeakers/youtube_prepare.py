@@ -38,7 +38,7 @@ from speechbrain_siamese.dataio.recordings import Recording, find_recordings
 from speechbrain_siamese.dataio.shards import write_shards
 from speechbrain_siamese.dataio.split_files import write_split_files
 from speechbrain_siamese.dataio.splits import SplitSettings
-from speechbrain_siamese.utils.whole_file import whole_file
+from speechbrain_siamese.utils.whole_file import remove_partials, whole_file
 
 logger = get_logger(__name__)
 
@@ -99,6 +99,7 @@ def prepare_youtube(
     if skip_prep:
         _check_prepared(save)
         return
+    remove_partials(save)
     recordings = _find(
         {"data_folder": data_folder, "clips_folder": clips_folder},
         _read_names(exclude_speakers),

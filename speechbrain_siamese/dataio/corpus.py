@@ -11,6 +11,8 @@ import hashlib
 import json
 import math
 import os
+import tempfile
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +21,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import soundfile
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.dataio.cleaning import (
@@ -33,9 +34,10 @@ from speechbrain_siamese.dataio.voice_activity import VoiceFinder, voice_finder
 from speechbrain_siamese.utils.parallel import run_each
 from speechbrain_siamese.utils.progress import show_progress
 from speechbrain_siamese.utils.whole_file import (
-    PARTIAL,
+    remove_partials,
     whole_file,
     write_csv,
+    write_wav,
 )
 
 logger = get_logger(__name__)
@@ -103,8 +105,9 @@ def clean_corpus(
 
     A recording that is the same as in an earlier run, with the same
     settings, is not decoded again. Audio that an earlier run made from
-    recordings which are no longer given is removed. The folder must not be
-    written to by two runs at once.
+    recordings which are no longer given is removed. Where a second run begins
+    to write into the folder, or workers outlive a killed run, the older one
+    ends.
 
     Arguments
     ---------
@@ -137,16 +140,30 @@ def clean_corpus(
     output = Path(output_folder)
     _check(recordings, output)
     output.mkdir(parents=True, exist_ok=True)
+    claim = _Claim(output)
     _sweep(recordings, output)
     done = run_each(
-        partial(_clean, output=output, settings=settings),
+        partial(_clean, output=output, settings=settings, claim=claim),
         recordings,
         n_jobs,
         backend,
         lost=_lost,
     )
     sizes = [_size(recording.path) for recording in recordings]
-    found = dict(show_progress(done, sizes, _seconds, "Cleaning", progressbar))
+    try:
+        found = dict(
+            show_progress(done, sizes, _seconds, "Cleaning", progressbar)
+        )
+    except OSError as error:
+        # What is wrong with a recording is told by its row of the rejected.
+        raise OSError(
+            error.errno,
+            f"cannot write the cleaned audio ({error.strerror or error}). "
+            "Give it room or permission, or another output folder, and give "
+            "the same command again: it goes on with what is missing",
+            str(output),
+        ) from error
+    claim.release()
     results = [found[position] for position in range(len(recordings))]
     cleaned = [r for r in results if isinstance(r, CleanRecording)]
     rejected = [r for r in results if isinstance(r, Rejected)]
@@ -187,6 +204,37 @@ def write_rejected(rejected: Sequence[Rejected], path: str | Path) -> None:
     )
 
 
+class _Claim:
+    """One run's right to a folder, which the next run takes from it.
+
+    A run that is killed leaves workers that go on with what they have: their
+    result must not replace that of the next run.
+    """
+
+    def __init__(self, output: Path):
+        self._path = output / ".in_use"
+        self._token = uuid.uuid4().hex
+        with whole_file(self._path) as partial:
+            partial.write_text(self._token)
+
+    def check(self) -> None:
+        """Raise if another run has taken the folder."""
+        try:
+            ours = self._path.read_text() == self._token
+        except FileNotFoundError:
+            # The other one has ended meanwhile.
+            ours = False
+        if not ours:
+            raise RuntimeError(
+                f"{self._path.parent}: another run has begun to write into "
+                "this folder; this one ends"
+            )
+
+    def release(self) -> None:
+        """Give the folder free."""
+        self._path.unlink(missing_ok=True)
+
+
 def _check(recordings: Sequence[Recording], output: Path) -> None:
     counts = Counter(recording.session.lower() for recording in recordings)
     twice = sorted(session for session, n in counts.items() if n > 1)
@@ -207,8 +255,7 @@ def _check(recordings: Sequence[Recording], output: Path) -> None:
 
 def _sweep(recordings: Sequence[Recording], output: Path) -> None:
     """Removes what killed runs left and what is no longer wanted."""
-    for path in output.glob(f"*/.*{PARTIAL}"):
-        path.unlink()
+    remove_partials(output)
     wanted = {_note_path(recording, output) for recording in recordings}
     for path in sorted(set(output.glob("*/*.json")) - wanted):
         if _read_note(path):
@@ -218,7 +265,10 @@ def _sweep(recordings: Sequence[Recording], output: Path) -> None:
 
 
 def _clean(
-    recording: Recording, output: Path, settings: CleaningSettings
+    recording: Recording,
+    output: Path,
+    settings: CleaningSettings,
+    claim: _Claim,
 ) -> CleanRecording | Rejected:
     """Cleans one recording, or takes what an earlier run made of it."""
     note_path = _note_path(recording, output)
@@ -236,13 +286,15 @@ def _clean(
         return Rejected(recording, f"unreadable: {error.strerror or error}")
     note = _read_note(note_path)
     if note.get("key") != key or not _same_size(note, audio_path):
+        claim.check()
         # The old note goes first: new audio must never meet it.
         note_path.unlink(missing_ok=True)
-        note = _build(recording, audio_path, settings)
+        note = _build(recording, audio_path, settings, claim)
         note.update(made_by=MADE_BY, key=key)
         # Audio first: audio without its note is made again.
         with whole_file(note_path) as partial:
             partial.write_text(json.dumps(note), encoding="utf-8")
+            claim.check()
     if "rejected" in note:
         return Rejected(recording, note["rejected"])
     return CleanRecording(
@@ -275,32 +327,26 @@ def _seconds(result: CleanRecording | Rejected) -> float:
 
 
 def _build(
-    recording: Recording, audio_path: Path, settings: CleaningSettings
+    recording: Recording,
+    audio_path: Path,
+    settings: CleaningSettings,
+    claim: _Claim,
 ) -> dict:
     """Writes the cleaned audio; what the note says about it."""
     audio_path.parent.mkdir(parents=True, exist_ok=True)
-    spool = audio_path.with_name(f".{audio_path.stem}.samples{PARTIAL}")
-    try:
-        return _from_spool(recording, spool, audio_path, settings)
-    except _Unusable as error:
-        audio_path.unlink(missing_ok=True)
-        return {"rejected": str(error)}
-    finally:
-        spool.unlink(missing_ok=True)
-
-
-def _from_spool(
-    recording: Recording,
-    spool: Path,
-    audio_path: Path,
-    settings: CleaningSettings,
-) -> dict:
-    """Decodes to ``spool``, cleans from there; durations and stretches."""
     rate = settings.sample_rate
     finder = voice_finder(settings)
-    total, peak = _spool(recording, spool, finder, settings)
-    stretches = _stretches(total, finder, peak, settings)
-    _write_audio(spool, stretches, peak, audio_path, rate)
+    # The samples wait in a file without a name: nothing is left of it.
+    with tempfile.TemporaryFile(dir=audio_path.parent) as spool:
+        try:
+            total, peak = _spool(recording, spool, finder, settings)
+            stretches = _stretches(total, finder, peak, settings)
+        except _Unusable as error:
+            audio_path.unlink(missing_ok=True)
+            return {"rejected": str(error)}
+        with whole_file(audio_path) as partial:
+            write_wav(partial, _parts(spool, stretches, peak), rate)
+            claim.check()
     return {
         "duration": sum(stop - start for start, stop in stretches) / rate,
         "raw_duration": total / rate,
@@ -311,7 +357,7 @@ def _from_spool(
 
 def _spool(
     recording: Recording,
-    spool: Path,
+    spool: BinaryIO,
     finder: VoiceFinder,
     settings: CleaningSettings,
 ) -> tuple[int, float]:
@@ -325,13 +371,12 @@ def _spool(
     blocks = _finite_blocks(recording.path, settings.sample_rate)
     if settings.separate_vocals:
         blocks = separate_vocals(blocks, settings.sample_rate)
-    with open(spool, "wb") as file:
-        for block in blocks:
-            block.tofile(file)
-            behind = block[max(0, first - total) :]
-            finder.add(behind)
-            peak = max(peak, float(np.abs(behind).max(initial=0.0)))
-            total += len(block)
+    for block in blocks:
+        spool.write(block.astype(np.float32, copy=False).data)
+        behind = block[max(0, first - total) :]
+        finder.add(behind)
+        peak = max(peak, float(np.abs(behind).max(initial=0.0)))
+        total += len(block)
     return total, peak
 
 
@@ -386,36 +431,22 @@ def _stretches(
     return [(start + first, stop + first) for start, stop in found]
 
 
-def _write_audio(
-    spool: Path,
-    stretches: list[tuple[int, int]],
-    peak: float,
-    path: Path,
-    sample_rate: int,
-) -> None:
-    """16-bit WAV of the stretches; scaled down only if it would clip."""
-    scale = 32768 / max(1.0, peak)
-    with (
-        open(spool, "rb") as source,
-        whole_file(path) as partial,
-        soundfile.SoundFile(
-            partial, "w", sample_rate, 1, subtype="PCM_16", format="WAV"
-        ) as file,
-    ):
-        for part in _parts(source, stretches):
-            whole = np.rint(part * scale).clip(-32768, 32767)
-            file.write(whole.astype(np.int16))
-
-
 def _parts(
-    source: BinaryIO, stretches: list[tuple[int, int]]
+    spool: BinaryIO, stretches: list[tuple[int, int]], peak: float
 ) -> Iterator[np.ndarray]:
-    """The stretches in pieces that fit in memory."""
+    """The stretches in 16 bits, in pieces that fit in memory.
+
+    Scaled down only if they would clip.
+    """
+    size = np.dtype(np.float32).itemsize
+    scale = 32768 / max(1.0, peak)
     for start, stop in stretches:
-        source.seek(start * np.dtype(np.float32).itemsize)
+        spool.seek(start * size)
         for first in range(start, stop, CHUNK):
             count = min(stop - first, CHUNK)
-            yield np.fromfile(source, dtype=np.float32, count=count)
+            part = np.frombuffer(spool.read(count * size), dtype=np.float32)
+            whole = np.rint(part * scale).clip(-32768, 32767)
+            yield whole.astype(np.int16)
 
 
 def _key(path: Path, settings: CleaningSettings) -> str:

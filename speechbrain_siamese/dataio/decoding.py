@@ -28,6 +28,9 @@ _CONTAINERS = (
 """FFmpeg's demuxers that hold sound themselves. Playlists and scripts, which
 open other files, and pictures are not among them."""
 
+JOINED = 8192
+"""Samples that a decoded piece holds at least: codecs give 20 ms at a time."""
+
 
 class DecodingError(ValueError):
     """A file can't be decoded; the message names the file and the reason."""
@@ -131,7 +134,7 @@ def _checked(path: Path) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def _mono_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
-    """Each decoded frame as mono float32 with its sample rate."""
+    """Decoded sound as mono float32 pieces with their sample rate."""
     av.logging.set_level(av.logging.PANIC)
     seconds = 0.0
     problems: list[str] = []
@@ -146,7 +149,7 @@ def _mono_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
         if stream is None:
             raise DecodingError(f"{path}: no audio stream")
         promised = _promised_seconds(container, stream)
-        for frame in _frames(container, stream, problems):
+        for frame in _joined(_frames(container, stream, problems)):
             seconds += frame.samples / frame.sample_rate
             yield _mono(frame), frame.sample_rate
     if seconds == 0:
@@ -194,6 +197,24 @@ def _frames(
             problems.append(error.strerror)
             continue
         yield from frames
+
+
+def _joined(frames: Iterator[av.AudioFrame]) -> Iterator[av.AudioFrame]:
+    """The same samples in longer frames: NumPy's calls cost time, not data."""
+    fifo, kind = None, None
+    for frame in frames:
+        own = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if fifo is None or own != kind:
+            if fifo is not None and fifo.samples:
+                yield fifo.read()
+            fifo, kind = av.AudioFifo(), own
+        # The queue insists on gapless times; holes in a stream are skipped.
+        frame.pts = None
+        fifo.write(frame)
+        if fifo.samples >= JOINED:
+            yield fifo.read()
+    if fifo is not None and fifo.samples:
+        yield fifo.read()
 
 
 def _promised_seconds(

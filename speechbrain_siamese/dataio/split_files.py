@@ -27,7 +27,11 @@ from speechbrain_siamese.dataio.splits import (
     split_sessions,
 )
 from speechbrain_siamese.dataio.trials import make_trials
-from speechbrain_siamese.utils.whole_file import whole_file, write_csv
+from speechbrain_siamese.utils.whole_file import (
+    whole_file,
+    write_csv,
+    write_wav,
+)
 
 logger = get_logger(__name__)
 
@@ -153,7 +157,7 @@ def _write_utterance(
         item.path, start=utterance.start, stop=utterance.stop, dtype="int16"
     )
     with whole_file(path) as partial:
-        soundfile.write(partial, samples, rate, format="WAV")
+        write_wav(partial, [samples], rate)
     return Row(
         ID=f"{utterance.role}-{name}",
         duration=utterance.samples / rate,

@@ -94,7 +94,11 @@ def _run(function, items, positions, n_jobs, backend):
     """Results of some items as they are done, with their positions."""
     with _config(n_jobs, backend):
         # One task at a time: a killed worker must not take others along.
-        pool = Parallel(return_as="generator_unordered", batch_size=1)
+        try:
+            pool = Parallel(return_as="generator_unordered", batch_size=1)
+        except ValueError:
+            # Ray's backend hands over nothing before all is done.
+            pool = Parallel(return_as="list", batch_size=1)
     yield from pool(
         delayed(_numbered)(function, position, items[position])
         for position in positions

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import csv
 import os
+import uuid
+import wave
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 #: Ending of a file that is being written; such a file may always be deleted.
 PARTIAL = ".partial"
@@ -24,6 +28,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     path : str or Path
         Where the file shall appear.
 
+    What a killed process leaves is removed by ``remove_partials``: it has a
+    name of its own, so that no other writer ever takes it for its own.
+
     Yields
     ------
     Path
@@ -39,12 +46,33 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}{PARTIAL}")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
     try:
         yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_partials(folder: str | Path) -> None:
+    """Remove what killed processes left below a folder.
+
+    Arguments
+    ---------
+    folder : str or Path
+        Need not exist.
+
+    Example
+    -------
+    >>> folder = Path(getfixture("tmp_path"))
+    >>> _ = (folder / ".notes.txt.1234abcd.partial").write_text("half of")
+    >>> remove_partials(folder)
+    >>> list(folder.iterdir())
+    []
+    """
+    for path in Path(folder).rglob(f".*{PARTIAL}"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def write_csv(
@@ -67,3 +95,41 @@ def write_csv(
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)
+
+
+def write_wav(
+    path: str | Path, parts: Iterable[np.ndarray], sample_rate: int
+) -> None:
+    """Write mono audio of 16 bits.
+
+    Unlike soundfile, whose error is "System error", it says so if the disk is
+    full.
+
+    Arguments
+    ---------
+    path : str or Path
+        Where to write; ``whole_file`` gives one.
+    parts : Iterable[np.ndarray]
+        int16, (samples,) each.
+    sample_rate : int
+        Hz.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+
+    Example
+    -------
+    >>> import soundfile
+    >>> target = Path(getfixture("tmp_path")) / "a.wav"
+    >>> write_wav(target, [np.array([1, -2], dtype=np.int16)], 16000)
+    >>> soundfile.read(target, dtype="int16")
+    (array([ 1, -2], dtype=int16), 16000)
+    """
+    with wave.open(os.fspath(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate)
+        for part in parts:
+            file.writeframesraw(part.astype("<i2", copy=False).data)

@@ -143,7 +143,9 @@ def test_run_killed_between_audio_and_note_heals(source, tmp_path):
     run(source, tmp_path / "out")
     whole = contents(tmp_path / "out")
     (tmp_path / "out" / "anna" / "anna-a.json").unlink()
-    (tmp_path / "out" / "anna" / ".anna-b.wav.partial").write_bytes(b"half")
+    (tmp_path / "out" / "anna" / ".anna-b.wav.1234.partial").write_bytes(
+        b"half"
+    )
     run(source, tmp_path / "out")
     assert contents(tmp_path / "out") == whole
 
@@ -304,15 +306,6 @@ def test_whatever_the_decoder_raises_is_a_rejection(
     cleaned, rejected = run(source, tmp_path / "out")
     assert len(cleaned) == 2
     assert "odd" in rejected[0].reason
-
-
-def test_full_disk_is_no_rejection(source, tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(corpus, "_write_audio", full)
-    with pytest.raises(OSError, match="No space"):
-        run(source, tmp_path / "out")
 
 
 def test_levels_stay_unless_they_would_clip(tmp_path, write_audio, speech_like):

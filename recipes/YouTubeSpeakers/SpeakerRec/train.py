@@ -30,6 +30,7 @@ from speechbrain_siamese.utils.export import export_model, recipe_sections
 from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.report import measure_questions, write_metrics
 from speechbrain_siamese.utils.resume import check_same_training
+from speechbrain_siamese.utils.whole_file import remove_partials
 
 
 def check_settings(hparams):
@@ -126,6 +127,7 @@ def main(argv):
         overrides=overrides,
     )
 
+    run_on_main(remove_partials, args=[hparams["output_folder"]])
     if hparams["data_folder"] == hparams["demo_folder"]:
         run_on_main(ensure_demo_corpus, args=[hparams["demo_folder"]])
     run_on_main(
