@@ -3,10 +3,12 @@
 Needs recordings of which it is known what is advert, pause and voice:
 ``<data>/raw/<speaker>/<recording>`` with ``raw/truth.csv`` (recording, start,
 stop, kind: advert, pause or speech) and ``raw/voiced.csv`` (recording, start,
-stop: where a voice activity detector hears speech).
+stop: where a voice activity detector hears speech). ``<data>/noise`` has the
+noise that is mixed in, so many dB below the voice.
 
 Run: ``python benchmarks/cleaning.py --data <data> [--quick]``. Prints a table
-and, as the last line, the recommended setting's figures as JSON.
+and, as the last line, the recommended setting's figures as JSON, without
+noise.
 """
 
 from __future__ import annotations
@@ -50,6 +52,10 @@ SETTINGS = {
         min_silence=0.1,
     ),
 }
+NOISY = ("recommended", "Silero VAD")
+SNRS = (10.0, 0.0)
+"""dB of the voice above the noise that is mixed in."""
+
 CUTS = (0.0, 12.0, 20.0)
 ADVERT_SECONDS = 12.0
 """Seconds of music at both ends of the recordings."""
@@ -155,10 +161,44 @@ def clean(
     ]
 
 
+def mix(
+    samples: np.ndarray,
+    noise: np.ndarray,
+    voiced: Stretches,
+    rate: int,
+    snr: float,
+) -> np.ndarray:
+    """Add noise, repeated as often as it takes, below the voiced stretches.
+
+    Arguments
+    ---------
+    samples, noise : np.ndarray
+        (samples,) each, at the same rate.
+    voiced : Sequence[tuple[float, float]]
+        Seconds whose level counts.
+    rate : int
+        Hz.
+    snr : float
+        dB of those above the noise.
+
+    Returns
+    -------
+    np.ndarray
+        As long as ``samples``.
+    """
+    heard = np.concatenate(
+        [samples[round(a * rate) : round(b * rate)] for a, b in voiced]
+    )
+    noise = np.resize(noise, len(samples))
+    scale = heard.std() / noise.std() / 10 ** (snr / 20)
+    return samples + (scale * noise).astype(np.float32)
+
+
 def measure(
     data: Path,
     settings: dict[str, CleaningSettings],
     every: int = 1,
+    snr: float | None = None,
 ) -> dict[str, dict[str, float]]:
     """Figures of several settings, each recording decoded once.
 
@@ -170,6 +210,9 @@ def measure(
         By name; all of one sample rate.
     every : int
         Take every n-th recording only.
+    snr : float or None
+        dB of the voice above noise that is mixed in; the noises of
+        ``<data>/noise`` take turns.
 
     Returns
     -------
@@ -180,8 +223,16 @@ def measure(
     truth = read_truth(raw)
     rate = next(iter(settings.values())).sample_rate
     kept: dict = {name: {} for name in settings}
-    for recording in sorted(truth)[::every]:
+    noises = []
+    if snr is not None:
+        files = sorted((Path(data) / "noise").glob("*.flac"))
+        noises = [decode(file, rate) for file in files]
+    for number, recording in enumerate(sorted(truth)[::every]):
         samples = decode(raw / recording, rate)
+        if noises:
+            noise = noises[number % len(noises)]
+            voiced = truth[recording]["voiced"]
+            samples = mix(samples, noise, voiced, rate, snr)
         for name, setting in settings.items():
             kept[name][recording] = clean(samples, setting)
     return {name: figures(kept[name], truth) for name in settings}
@@ -195,6 +246,7 @@ def main() -> None:
         "--quick", action="store_true", help="every eighth recording only"
     )
     arguments = parser.parse_args()
+    every = 8 if arguments.quick else 1
     rows = {
         (name, cut): dataclasses.replace(setting, trim_start=cut, trim_end=cut)
         for name, setting in SETTINGS.items()
@@ -202,16 +254,26 @@ def main() -> None:
         # The network is slow, and the other cuts say nothing new of it.
         if setting.vad is None or cut == ADVERT_SECONDS
     }
-    results = measure(arguments.data, rows, every=8 if arguments.quick else 1)
+    noisy = {
+        key: row
+        for key, row in rows.items()
+        if key[0] in NOISY and key[1] == ADVERT_SECONDS
+    }
     print(
-        f"{'silence threshold':<24}{'cuts':>6}{'advert':>9}{'voiced':>9}"
-        f"{'pause':>9}{'hush':>9}\n"
-        f"{'':<24}{'s':>6}{'gone %':>9}{'kept %':>9}{'gone %':>9}{'gone %':>9}"
+        f"{'silence threshold':<24}{'cuts':>6}{'SNR':>6}{'advert':>9}"
+        f"{'voiced':>9}{'pause':>9}{'hush':>9}\n"
+        f"{'':<24}{'s':>6}{'dB':>6}{'gone %':>9}{'kept %':>9}{'gone %':>9}"
+        f"{'gone %':>9}"
     )
-    for (name, cut), result in results.items():
-        shares = "".join(f"{100 * share:9.2f}" for share in result.values())
-        print(f"{name:<24}{cut:6.0f}{shares}")
-    best = results["recommended", ADVERT_SECONDS]
+    results = {}
+    for snr in (None, *SNRS):
+        chosen = rows if snr is None else noisy
+        results[snr] = measure(arguments.data, chosen, every, snr)
+        for (name, cut), result in results[snr].items():
+            shares = "".join(f"{100 * share:9.2f}" for share in result.values())
+            told = "clean" if snr is None else f"{snr:.0f}"
+            print(f"{name:<24}{cut:6.0f}{told:>6}{shares}", flush=True)
+    best = results[None]["recommended", ADVERT_SECONDS]
     keys = ("advert_gone", "voiced_kept", "pause_gone")
     print(json.dumps({key: round(best[key], 4) for key in keys}))
 

@@ -36,6 +36,7 @@ VALUES = [
     ("clips_per_speaker", 1, "clips_per_speaker is 1"),
     ("speakers_per_batch", 1, "speakers_per_batch is 1"),
     ("number_of_epochs", 0, "number_of_epochs is 0"),
+    ("steps_per_epoch", 1.5, "is 1.5, expected a whole number from 1"),
     ("max_minutes", -1, "max_minutes is -1"),
     ("lr", -1, "lr is -1"),
     ("sample_rate", 100, "sample_rate is 100"),

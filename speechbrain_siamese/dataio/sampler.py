@@ -64,6 +64,8 @@ class SpeakerBatchSampler(Sampler):
         size: fewer clips would be a weaker batch normalisation.
     seed : int
         Of every draw, together with epoch and step.
+    steps : int or None
+        Batches of an epoch; None for as many windows as the speech fills.
     sources : Sequence[str] or None
         Where each row comes from. Each source gives the same share of the
         draws: other people's recordings are told apart by their sound alone,
@@ -98,6 +100,7 @@ class SpeakerBatchSampler(Sampler):
         speakers_per_batch: int,
         clips_per_speaker: int,
         seed: int = 0,
+        steps: int | None = None,
         sources: Sequence[str] | None = None,
     ):
         if min(speakers_per_batch, clips_per_speaker) < 2:
@@ -154,10 +157,12 @@ class SpeakerBatchSampler(Sampler):
             for speaker, rows in self.rows_of.items()
         }
         clips = self.speakers_per_batch * self.clips_per_speaker
-        self.steps = math.ceil(lengths.sum() / (clips * window_samples))
+        self.steps = steps or math.ceil(
+            lengths.sum() / (clips * window_samples)
+        )
 
     def __len__(self) -> int:
-        """Steps of an epoch: as many windows as the speech there is fills."""
+        """Batches of an epoch."""
         return self.steps
 
     def set_epoch(self, epoch: int) -> None:

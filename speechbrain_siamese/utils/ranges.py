@@ -6,7 +6,12 @@ from numbers import Real
 
 
 def check_range(
-    key: str, value: object, low: float, high: float, unit: str = ""
+    key: str,
+    value: object,
+    low: float,
+    high: float,
+    unit: str = "",
+    whole: bool = False,
 ) -> None:
     """Refuse a setting that is no number or out of its range.
 
@@ -20,6 +25,8 @@ def check_range(
         Least and greatest value allowed.
     unit : str
         Of the value, for the message.
+    whole : bool
+        Whether it must be an integer.
 
     Raises
     ------
@@ -33,9 +40,8 @@ def check_range(
         ...
     ValueError: margin is 3.0, expected a number from 0 to 2
     """
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    wanted, kind = (int, "a whole number") if whole else (Real, "a number")
+    is_number = isinstance(value, wanted) and not isinstance(value, bool)
     if not is_number or not low <= value <= high:
         expected = f"{low:g} to {high:g} {unit}".rstrip()
-        raise ValueError(
-            f"{key} is {value!r}, expected a number from {expected}"
-        )
+        raise ValueError(f"{key} is {value!r}, expected {kind} from {expected}")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -33,17 +35,22 @@ def _wav(path: Path, samples: np.ndarray, rate: int = RATE, **options) -> None:
     soundfile.write(path, samples, rate, format="WAV", **options)
 
 
-def _encode(path: Path, codec: str, samples: np.ndarray, format=None) -> None:
+def _encode(path: Path, codec: str, samples: np.ndarray) -> None:
     """Mono audio by FFmpeg; the container follows from the name."""
-    with av.open(str(path), "w", format=format) as container:
+    with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=48000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(
-            samples[None], format="fltp", layout="mono"
-        )
-        frame.sample_rate, frame.pts = RATE, 0
-        frame.time_base = Fraction(1, RATE)
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+        _fill(container, stream, samples)
+
+
+def _fill(container, stream: av.AudioStream, samples: np.ndarray) -> None:
+    """Encode all of a mono stream."""
+    frame = av.AudioFrame.from_ndarray(
+        samples[None], format="fltp", layout="mono"
+    )
+    frame.sample_rate, frame.pts = RATE, 0
+    frame.time_base = Fraction(1, RATE)
+    container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
 
 
 def _video(path: Path, samples: np.ndarray | None) -> None:
@@ -61,13 +68,7 @@ def _video(path: Path, samples: np.ndarray | None) -> None:
             container.mux(picture.encode(frame))
         container.mux(picture.encode(None))
         if sound is not None:
-            frame = av.AudioFrame.from_ndarray(
-                samples[None], format="fltp", layout="mono"
-            )
-            frame.sample_rate, frame.pts = RATE, 0
-            frame.time_base = Fraction(1, RATE)
-            container.mux(sound.encode(frame))
-            container.mux(sound.encode(None))
+            _fill(container, sound, samples)
 
 
 def _half(path: Path, whole: Path) -> None:
@@ -314,3 +315,33 @@ def test_file_without_permission_is_listed_and_tried_again(
     path.chmod(0o600)
     cleaned, _ = clean_corpus(recordings, tmp_path / "out", CleaningSettings())
     assert len(cleaned) == 1
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from speechbrain_siamese.dataio.cleaning import CleaningSettings
+from speechbrain_siamese.dataio.corpus import clean_corpus
+from speechbrain_siamese.dataio.recordings import find_recordings
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+_, rejected = clean_corpus(
+    find_recordings(sys.argv[1]), sys.argv[2], CleaningSettings()
+)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print((after - before) / 1024, rejected[0].reason, sep="|")
+"""
+
+
+@pytest.mark.slow
+def test_hours_of_silence_are_told_in_little_memory(tmp_path):
+    path = tmp_path / "in" / "a" / "silence.flac"
+    path.parent.mkdir(parents=True)
+    minute = np.zeros(60 * 48000, dtype=np.int16)
+    with soundfile.SoundFile(path, "w", 48000, 1) as file:
+        for _ in range(4 * 60):
+            file.write(minute)
+    command = [sys.executable, "-c", LIMITED, tmp_path / "in", tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    megabytes, reason = done.stdout.split("|")
+    assert reason.startswith("silent: no sound in 14400.0 s between the cuts")
+    assert float(megabytes) < 400

@@ -26,7 +26,7 @@ STRETCHES = [
 
 
 def sampler(
-    speakers=SPEAKERS, stretches=STRETCHES, p=2, k=4, seed=0
+    speakers=SPEAKERS, stretches=STRETCHES, p=2, k=4, seed=0, **options
 ) -> SpeakerBatchSampler:
     return SpeakerBatchSampler(
         speakers=speakers,
@@ -36,6 +36,7 @@ def sampler(
         speakers_per_batch=p,
         clips_per_speaker=k,
         seed=seed,
+        **options,
     )
 
 
@@ -100,6 +101,11 @@ def test_every_seed_epoch_and_step_has_draws_of_its_own():
         for step in range(3)
     ]
     assert len(set(batches)) == 27
+
+
+def test_an_epoch_has_the_steps_that_are_asked_for():
+    batches = sampler(steps=7)
+    assert len(batches) == len(list(batches)) == 7
 
 
 @pytest.mark.parametrize(

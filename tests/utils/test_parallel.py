@@ -7,6 +7,8 @@ import signal
 from collections import Counter
 
 import pytest
+from joblib import register_parallel_backend
+from joblib.parallel import ThreadingBackend
 
 from speechbrain_siamese.utils.parallel import run_each
 
@@ -75,3 +77,14 @@ def test_error_of_the_function_itself_is_raised():
 def test_backend_that_joblib_cannot_use_is_told(backend):
     with pytest.raises(ValueError, match=r"cannot use the backend"):
         list(run_each(abs, [1], 2, backend))
+
+
+def test_backend_that_hands_over_all_at_the_end_is_enough():
+    """As Ray's, which joblib knows once ``register_ray`` has been called."""
+
+    class AtTheEnd(ThreadingBackend):
+        supports_return_generator = False
+
+    register_parallel_backend("at_the_end", AtTheEnd)
+    found = dict(run_each(abs, [-3, 2, -1], 2, {"backend": "at_the_end"}))
+    assert found == {0: 3, 1: 2, 2: 1}

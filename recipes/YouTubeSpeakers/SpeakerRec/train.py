@@ -35,14 +35,17 @@ from speechbrain_siamese.utils.whole_file import remove_partials
 
 def check_settings(hparams):
     """Refuse settings out of their range before any work is done."""
+    for key, low, high in (
+        ("number_of_epochs", 1, 100_000),
+        ("n_jobs", -1, 1024),
+        ("speakers_per_batch", 2, 10_000),
+        ("clips_per_speaker", 2, 10_000),
+        ("num_workers", 0, 1024),
+        ("eval_batch_size", 1, 10_000),
+    ):
+        check_range(key, hparams[key], low, high, whole=True)
     for key, low, high, unit in (
-        ("number_of_epochs", 1, 100_000, ""),
-        ("n_jobs", -1, 1024, ""),
         ("window_len", 0.4, 60, "s"),
-        ("speakers_per_batch", 2, 10_000, ""),
-        ("clips_per_speaker", 2, 10_000, ""),
-        ("num_workers", 0, 1024, ""),
-        ("eval_batch_size", 1, 10_000, ""),
         ("classifier_weight", 0, 1000, ""),
         ("lr", 1e-8, 10, ""),
     ):
@@ -53,6 +56,10 @@ def check_settings(hparams):
         raise ValueError("speeds is empty, expected percents: [100] for none")
     for speed in hparams["speeds"]:
         check_range("speeds", speed, 50, 200, "percent")
+    if hparams["steps_per_epoch"] is not None:
+        check_range(
+            "steps_per_epoch", hparams["steps_per_epoch"], 1, 1e6, whole=True
+        )
     if hparams["max_minutes"] is not None:
         check_range("max_minutes", hparams["max_minutes"], 0.01, 1e6, "minutes")
 
@@ -108,6 +115,7 @@ def dataio_prep(hparams):
         speakers_per_batch=hparams["speakers_per_batch"],
         clips_per_speaker=hparams["clips_per_speaker"],
         seed=hparams["seed"],
+        steps=hparams["steps_per_epoch"],
         # The folder of the cleaned audio: recordings or short clips.
         sources=[Path(row["wav"]).relative_to(folder).parts[0] for row in rows],
     )

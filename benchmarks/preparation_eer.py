@@ -1,0 +1,183 @@
+"""What each choice of the preparation gives or costs in EER.
+
+> python benchmarks/preparation_eer.py --data=<data> [--quick]
+
+Trains the main job once for each choice, with the same seed and number of
+steps, and scores every pair of the validation people's clips, cut from their
+recordings as they are: the same for all choices. Needs recordings of which it
+is known where the clips lie: ``<data>/raw/<speaker>/<recording>`` and
+``raw/truth.csv`` (recording, start, stop, kind: advert, pause or speech).
+``<data>/clips`` has further speakers for training, and
+``<data>/protocol/unseen_speakers.txt`` names those who must not train.
+
+Prints a table with 95 % intervals (resampling speakers); the last line is the
+same as JSON. ``--quick`` trains two choices for seconds on eight people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from cleaning import read_truth
+from speechbrain.inference.speaker import SpeakerRecognition
+
+from speechbrain_siamese.dataio.decoding import decode
+from speechbrain_siamese.dataio.manifests import read_rows
+from speechbrain_siamese.utils.intervals import bootstrap_interval
+from speechbrain_siamese.utils.metrics import eer
+
+ROOT = Path(__file__).parents[1]
+CUTS = {"trim_start": 12, "trim_end": 12}
+CHOICES = {
+    "recommended": {},
+    "adverts not cut": {"trim_start": 0, "trim_end": 0},
+    "silence not removed": {
+        "silence_relative": False,
+        "silence_threshold": -100,
+    },
+    "silence below -30 dBFS (2023)": {
+        "silence_relative": False,
+        "min_silence": 0.1,
+    },
+    "vad: silero": {"vad": "silero"},
+    "separate_vocals": {"separate_vocals": True},
+}
+
+
+def train(data: Path, output: Path, **settings: object) -> float:
+    """Run the user's command; the seconds that it took."""
+    command = [sys.executable, "train.py", "hparams/siamese.yaml"]
+    settings = {
+        "data_folder": data / "raw",
+        "output_folder": output,
+        "valid_speakers": 0.4,
+        "test_speakers": 0,
+        "test_sessions": 0,
+        "test_time": 0,
+        **settings,
+    }
+    command += [f"--{key}={value}" for key, value in settings.items()]
+    start = time.perf_counter()
+    with open(output.with_suffix(".log"), "w") as log:
+        done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=log)
+    if done.returncode:
+        tail = output.with_suffix(".log").read_text()[-2000:]
+        raise RuntimeError(f"{' '.join(command)} failed:\n{tail}")
+    return time.perf_counter() - start
+
+
+def speakers_of(manifest: Path) -> set[str]:
+    """Speaker ids in a manifest."""
+    return {row["spk_id"] for row in read_rows(manifest)}
+
+
+def clips(raw: Path, people: set[str], rate: int) -> list[tuple]:
+    """Speaker, recording and samples of every clip of some people."""
+    found = []
+    for recording, kinds in sorted(read_truth(raw).items()):
+        speaker = recording.split("/")[0]
+        if speaker not in people:
+            continue
+        samples = decode(raw / recording, rate)
+        found += [
+            (speaker, recording, samples[round(a * rate) : round(b * rate)])
+            for a, b in kinds["speech"]
+        ]
+    return found
+
+
+def score(export: Path, found: list[tuple]) -> dict:
+    """EER over every pair of the clips."""
+    model = SpeakerRecognition.from_hparams(source=str(export))
+    with torch.no_grad():
+        embeddings = torch.cat(
+            [
+                model.encode_batch(torch.from_numpy(samples)[None])[:, 0]
+                for _, _, samples in found
+            ]
+        )
+    first, second = np.triu_indices(len(found), 1)
+    scores = (embeddings @ embeddings.T).numpy()[first, second]
+    speakers = np.array([speaker for speaker, _, _ in found])
+    labels = (speakers[first] == speakers[second]).astype(int)
+    sides = list(speakers[first]), list(speakers[second])
+    low, high = bootstrap_interval(scores, labels, *sides)
+    return {"eer": eer(scores, labels)[0], "low": low, "high": high}
+
+
+def few_people(data: Path, folder: Path, count: int = 8) -> Path:
+    """A data folder with the first people alone, by links."""
+    (folder / "raw").mkdir(parents=True)
+    people = sorted(path for path in (data / "raw").iterdir() if path.is_dir())
+    for path in people[:count]:
+        (folder / "raw" / path.name).symlink_to(path.resolve())
+    return folder
+
+
+def main() -> None:
+    """Train, score and print, choice by choice."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--output", type=Path, help="keeps the trainings")
+    parser.add_argument("--steps", type=int, default=160)
+    parser.add_argument("--seed", type=int, default=1986)
+    parser.add_argument("--choices", nargs="+", default=list(CHOICES))
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as own:
+        output = options.output or Path(own)
+        output.mkdir(parents=True, exist_ok=True)
+        data, choices = options.data.resolve(), options.choices
+        common = {"seed": options.seed, **CUTS}
+        common |= {"number_of_epochs": 2, "steps_per_epoch": options.steps // 2}
+        if options.quick:
+            data = few_people(data, Path(own) / "few")
+            choices = list(CHOICES)[:2]
+            common["max_minutes"] = 0.05
+        else:
+            common["clips_folder"] = data / "clips"
+            unseen = data / "protocol" / "unseen_speakers.txt"
+            common["exclude_speakers"] = unseen
+        print(
+            f"{'choice':<32}{'EER %':>7}  {'95 %':<14}{'own EER %':>10}"
+            f"{'hours':>7}{'minutes':>9}"
+        )
+        figures, found, people = {}, None, None
+        for choice in choices:
+            folder = output / choice.replace(" ", "_")
+            seconds = train(data, folder, **common | CHOICES[choice])
+            report = json.loads((folder / "metrics.json").read_text())
+            held_out = speakers_of(folder / "prepared" / "valid.csv")
+            if found is None:
+                people = held_out
+                rate = report["settings"]["sample_rate"]
+                found = clips(options.data / "raw", people, rate)
+            if held_out != people:
+                raise RuntimeError(f"{choice}: other validation people")
+            rows = read_rows(folder / "prepared" / "train.csv")
+            figures[choice] = row = {
+                **score(folder / "export", found),
+                "own_eer": report["valid"]["eer"],
+                "hours": sum(float(row["duration"]) for row in rows) / 3600,
+                "minutes": seconds / 60,
+            }
+            print(
+                f"{choice:<32}{100 * row['eer']:7.1f}  "
+                f"{100 * row['low']:4.1f} to {100 * row['high']:4.1f}  "
+                f"{100 * row['own_eer']:10.1f}{row['hours']:7.2f}"
+                f"{row['minutes']:9.1f}",
+                flush=True,
+            )
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
