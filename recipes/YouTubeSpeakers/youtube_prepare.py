@@ -27,12 +27,9 @@ from pathlib import Path
 
 from speechbrain.utils.logger import get_logger
 
+from speechbrain_siamese.dataio.clean_recording import CleanRecording
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
-from speechbrain_siamese.dataio.corpus import (
-    CleanRecording,
-    clean_corpus,
-    write_rejected,
-)
+from speechbrain_siamese.dataio.corpus import clean_corpus, write_rejected
 from speechbrain_siamese.dataio.manifests import read_rows
 from speechbrain_siamese.dataio.recordings import Recording, find_recordings
 from speechbrain_siamese.dataio.shards import write_shards

@@ -1,96 +1,33 @@
 """Turns recordings into a folder of cleaned audio: parallel and resumable.
 
-Each recording becomes ``<output>/<speaker>/<session>.wav`` (mono, 16 bit) and
-a small JSON file beside it, which says what the audio was made from. A rerun
-decodes only what is new or changed.
+A rerun decodes only what is new or changed.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import os
-import tempfile
-import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
-import numpy as np
 from speechbrain.utils.logger import get_logger
 
-from speechbrain_siamese.dataio.cleaning import (
-    CleaningSettings,
-    between_cuts,
+from speechbrain_siamese.dataio.clean_recording import (
+    CleanRecording,
+    Rejected,
+    clean_recording,
+    note_of,
+    read_note,
 )
-from speechbrain_siamese.dataio.decoding import DecodingError, decode_blocks
+from speechbrain_siamese.dataio.cleaning import CleaningSettings
 from speechbrain_siamese.dataio.recordings import Recording
-from speechbrain_siamese.dataio.vocals import separate_vocals
-from speechbrain_siamese.dataio.voice_activity import VoiceFinder, voice_finder
+from speechbrain_siamese.utils.folder_claim import FolderClaim
 from speechbrain_siamese.utils.parallel import run_each
 from speechbrain_siamese.utils.progress import show_progress
-from speechbrain_siamese.utils.whole_file import (
-    remove_partials,
-    whole_file,
-    write_csv,
-    write_wav,
-)
+from speechbrain_siamese.utils.whole_file import remove_partials, write_csv
 
 logger = get_logger(__name__)
-
-# Part of every key: a change of method here rebuilds what older code made.
-MADE_BY = "speechbrain_siamese.dataio.corpus 2"
-CHUNK = 1 << 20
-
-
-@dataclass(frozen=True)
-class CleanRecording:
-    """A recording and its cleaned audio.
-
-    Arguments
-    ---------
-    recording : Recording
-        Whose it is and where it came from.
-    path : Path
-        The cleaned audio: mono, 16-bit WAV.
-    duration : float
-        Seconds of the cleaned audio.
-    raw_duration : float
-        Seconds of the original recording.
-    kept : tuple[tuple[float, float], ...]
-        Stretches of the original recording, in seconds, that the cleaned
-        audio consists of.
-    """
-
-    recording: Recording
-    path: Path
-    duration: float
-    raw_duration: float
-    kept: tuple[tuple[float, float], ...]
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A recording that can't be used, and why.
-
-    Arguments
-    ---------
-    recording : Recording
-        The recording.
-    reason : str
-        For people to read.
-    """
-
-    recording: Recording
-    reason: str
-
-
-class _Unusable(Exception):
-    """Says why a recording is rejected."""
 
 
 def clean_corpus(
@@ -136,24 +73,31 @@ def clean_corpus(
     ValueError
         If the output folder holds the recordings or two recordings share a
         session id.
+    OSError
+        If the output folder cannot be written.
+    RuntimeError
+        If another run has begun to write into it.
     """
     output = Path(output_folder)
     _check(recordings, output)
-    output.mkdir(parents=True, exist_ok=True)
-    claim = _Claim(output)
-    _sweep(recordings, output)
-    done = run_each(
-        partial(_clean, output=output, settings=settings, claim=claim),
-        recordings,
-        n_jobs,
-        backend,
-        lost=_lost,
-    )
     sizes = [_size(recording.path) for recording in recordings]
     try:
+        output.mkdir(parents=True, exist_ok=True)
+        claim = FolderClaim(output)
+        _sweep(recordings, output)
+        done = run_each(
+            partial(
+                clean_recording, output=output, settings=settings, claim=claim
+            ),
+            recordings,
+            n_jobs,
+            backend,
+            lost=_lost,
+        )
         found = dict(
             show_progress(done, sizes, _seconds, "Cleaning", progressbar)
         )
+        claim.release()
     except OSError as error:
         # What is wrong with a recording is told by its row of the rejected.
         raise OSError(
@@ -163,7 +107,6 @@ def clean_corpus(
             "the same command again: it goes on with what is missing",
             str(output),
         ) from error
-    claim.release()
     results = [found[position] for position in range(len(recordings))]
     cleaned = [r for r in results if isinstance(r, CleanRecording)]
     rejected = [r for r in results if isinstance(r, Rejected)]
@@ -204,37 +147,6 @@ def write_rejected(rejected: Sequence[Rejected], path: str | Path) -> None:
     )
 
 
-class _Claim:
-    """One run's right to a folder, which the next run takes from it.
-
-    A run that is killed leaves workers that go on with what they have: their
-    result must not replace that of the next run.
-    """
-
-    def __init__(self, output: Path):
-        self._path = output / ".in_use"
-        self._token = uuid.uuid4().hex
-        with whole_file(self._path) as partial:
-            partial.write_text(self._token)
-
-    def check(self) -> None:
-        """Raise if another run has taken the folder."""
-        try:
-            ours = self._path.read_text() == self._token
-        except FileNotFoundError:
-            # The other one has ended meanwhile.
-            ours = False
-        if not ours:
-            raise RuntimeError(
-                f"{self._path.parent}: another run has begun to write into "
-                "this folder; this one ends"
-            )
-
-    def release(self) -> None:
-        """Give the folder free."""
-        self._path.unlink(missing_ok=True)
-
-
 def _check(recordings: Sequence[Recording], output: Path) -> None:
     counts = Counter(recording.session.lower() for recording in recordings)
     twice = sorted(session for session, n in counts.items() if n > 1)
@@ -256,54 +168,12 @@ def _check(recordings: Sequence[Recording], output: Path) -> None:
 def _sweep(recordings: Sequence[Recording], output: Path) -> None:
     """Removes what killed runs left and what is no longer wanted."""
     remove_partials(output)
-    wanted = {_note_path(recording, output) for recording in recordings}
+    wanted = {note_of(recording, output) for recording in recordings}
     for path in sorted(set(output.glob("*/*.json")) - wanted):
-        if _read_note(path):
+        if read_note(path):
             path.with_suffix(".wav").unlink(missing_ok=True)
             path.unlink()
             logger.info("%s: removed, its recording is gone", path)
-
-
-def _clean(
-    recording: Recording,
-    output: Path,
-    settings: CleaningSettings,
-    claim: _Claim,
-) -> CleanRecording | Rejected:
-    """Cleans one recording, or takes what an earlier run made of it."""
-    note_path = _note_path(recording, output)
-    audio_path = note_path.with_suffix(".wav")
-    try:
-        # Whoever opens a pipe waits for ever.
-        if not recording.path.is_file():
-            return Rejected(
-                recording,
-                "unreadable: a link that leads nowhere, a pipe or a device",
-            )
-        key = _key(recording.path, settings)
-    except OSError as error:
-        # Not remembered: it may be readable next time.
-        return Rejected(recording, f"unreadable: {error.strerror or error}")
-    note = _read_note(note_path)
-    if note.get("key") != key or not _same_size(note, audio_path):
-        claim.check()
-        # The old note goes first: new audio must never meet it.
-        note_path.unlink(missing_ok=True)
-        note = _build(recording, audio_path, settings, claim)
-        note.update(made_by=MADE_BY, key=key)
-        # Audio first: audio without its note is made again.
-        with whole_file(note_path) as partial:
-            partial.write_text(json.dumps(note), encoding="utf-8")
-            claim.check()
-    if "rejected" in note:
-        return Rejected(recording, note["rejected"])
-    return CleanRecording(
-        recording=recording,
-        path=audio_path,
-        duration=note["duration"],
-        raw_duration=note["raw_duration"],
-        kept=tuple((start, stop) for start, stop in note["kept"]),
-    )
 
 
 def _lost(recording: Recording) -> Rejected:
@@ -324,159 +194,3 @@ def _size(path: Path) -> int:
 
 def _seconds(result: CleanRecording | Rejected) -> float:
     return getattr(result, "raw_duration", 0.0)
-
-
-def _build(
-    recording: Recording,
-    audio_path: Path,
-    settings: CleaningSettings,
-    claim: _Claim,
-) -> dict:
-    """Writes the cleaned audio; what the note says about it."""
-    audio_path.parent.mkdir(parents=True, exist_ok=True)
-    rate = settings.sample_rate
-    finder = voice_finder(settings)
-    # The samples wait in a file without a name: nothing is left of it.
-    with tempfile.TemporaryFile(dir=audio_path.parent) as spool:
-        try:
-            total, peak = _spool(recording, spool, finder, settings)
-            stretches = _stretches(total, finder, peak, settings)
-        except _Unusable as error:
-            audio_path.unlink(missing_ok=True)
-            return {"rejected": str(error)}
-        with whole_file(audio_path) as partial:
-            write_wav(partial, _parts(spool, stretches, peak), rate)
-            claim.check()
-    return {
-        "duration": sum(stop - start for start, stop in stretches) / rate,
-        "raw_duration": total / rate,
-        "kept": [[start / rate, stop / rate] for start, stop in stretches],
-        "bytes": audio_path.stat().st_size,
-    }
-
-
-def _spool(
-    recording: Recording,
-    spool: BinaryIO,
-    finder: VoiceFinder,
-    settings: CleaningSettings,
-) -> tuple[int, float]:
-    """Decodes into a file of float32: number of samples, and their peak.
-
-    The finder and the peak hear all behind ``trim_start``; where ``trim_end``
-    begins is known at the end only.
-    """
-    total, peak = 0, 0.0
-    first, _ = between_cuts(0, settings)
-    blocks = _finite_blocks(recording.path, settings.sample_rate)
-    if settings.separate_vocals:
-        blocks = separate_vocals(blocks, settings.sample_rate)
-    for block in blocks:
-        spool.write(block.astype(np.float32, copy=False).data)
-        behind = block[max(0, first - total) :]
-        finder.add(behind)
-        peak = max(peak, float(np.abs(behind).max(initial=0.0)))
-        total += len(block)
-    return total, peak
-
-
-def _finite_blocks(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
-    """Blocks of a file; what is wrong with it is told as _Unusable."""
-    total = 0
-    blocks = decode_blocks(path, sample_rate)
-    while True:
-        try:
-            block = next(blocks, None)
-        except DecodingError as error:
-            # The note outlives a move of the corpus.
-            reason = str(error).removeprefix(f"{path}: ")
-            raise _Unusable(f"unreadable: {reason}") from error
-        if block is None:
-            return
-        if not np.isfinite(block).all():
-            raise _Unusable(
-                f"NaN or infinite samples near {total / sample_rate:.0f} s: "
-                "export it again from its source"
-            )
-        yield block
-        total += len(block)
-
-
-def _stretches(
-    total: int, finder: VoiceFinder, peak: float, settings: CleaningSettings
-) -> list[tuple[int, int]]:
-    """Sample ranges of the original to keep."""
-    rate = settings.sample_rate
-    seconds = total / rate
-    first, last = between_cuts(total, settings)
-    if last == first:
-        raise _Unusable(
-            f"shorter than the cuts: {seconds:.1f} s long, trim_start "
-            f"{settings.trim_start:g} s and trim_end {settings.trim_end:g} s "
-            "leave nothing"
-        )
-    found = finder.voiced(last - first)
-    if not found:
-        level = f"{20 * math.log10(peak):.1f} dBFS" if peak else "zero"
-        raise _Unusable(
-            f"silent: no sound in {(last - first) / rate:.1f} s between the "
-            f"cuts, the peak behind trim_start is {level}"
-        )
-    left = sum(stop - start for start, stop in found) / rate
-    if left < settings.min_duration:
-        raise _Unusable(
-            f"too short: {left:.2f} s left of {seconds:.1f} s, min_duration "
-            f"is {settings.min_duration:g} s"
-        )
-    return [(start + first, stop + first) for start, stop in found]
-
-
-def _parts(
-    spool: BinaryIO, stretches: list[tuple[int, int]], peak: float
-) -> Iterator[np.ndarray]:
-    """The stretches in 16 bits, in pieces that fit in memory.
-
-    Scaled down only if they would clip.
-    """
-    size = np.dtype(np.float32).itemsize
-    scale = 32768 / max(1.0, peak)
-    for start, stop in stretches:
-        spool.seek(start * size)
-        for first in range(start, stop, CHUNK):
-            count = min(stop - first, CHUNK)
-            part = np.frombuffer(spool.read(count * size), dtype=np.float32)
-            whole = np.rint(part * scale).clip(-32768, 32767)
-            yield whole.astype(np.int16)
-
-
-def _key(path: Path, settings: CleaningSettings) -> str:
-    """Hash of what the cleaned audio depends on: source and settings."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps([MADE_BY, asdict(settings)]).encode())
-    with open(path, "rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _note_path(recording: Recording, output: Path) -> Path:
-    return output / recording.speaker / f"{recording.session}.json"
-
-
-def _read_note(path: Path) -> dict:
-    """A note of an earlier run; empty if there is none of ours."""
-    try:
-        note = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    ours = isinstance(note, dict) and str(note.get("made_by", "")).startswith(
-        MADE_BY.split()[0]
-    )
-    return note if ours else {}
-
-
-def _same_size(note: dict, audio_path: Path) -> bool:
-    """Whether the audio is the one that the note speaks of."""
-    if "rejected" in note:
-        return True
-    return audio_path.is_file() and audio_path.stat().st_size == note["bytes"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import soundfile
 from speechbrain.utils.logger import get_logger
 
-from speechbrain_siamese.dataio.corpus import CleanRecording
+from speechbrain_siamese.dataio.clean_recording import CleanRecording
 from speechbrain_siamese.dataio.manifests import (
     Row,
     write_manifest,

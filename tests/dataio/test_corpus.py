@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechbrain_siamese.dataio import corpus, decoding
+from speechbrain_siamese.dataio import clean_recording, decoding
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
 from speechbrain_siamese.dataio.corpus import clean_corpus, write_rejected
 from speechbrain_siamese.dataio.recordings import find_recordings
@@ -53,7 +53,7 @@ def forbid_decoding(monkeypatch):
     def refuse(*_):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(corpus, "decode_blocks", refuse)
+    monkeypatch.setattr(clean_recording, "decode_blocks", refuse)
 
 
 def test_cleaned_audio_is_the_kept_stretches_of_the_original(source, tmp_path):
@@ -172,7 +172,7 @@ def test_kill_while_decoding_leaves_nothing_that_counts(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(corpus, "_stretches", killed)
+        patch.setattr(clean_recording, "_stretches", killed)
         with pytest.raises(KeyboardInterrupt):
             run(source, tmp_path / "out")
     assert not contents(tmp_path / "out")
@@ -192,7 +192,7 @@ def test_audio_of_a_killed_run_never_meets_an_older_note(
     # As long as before, but another second of it.
     other = dataclasses.replace(SETTINGS, trim_start=0.5, trim_end=1.5)
 
-    whole_file = corpus.whole_file
+    whole_file = clean_recording.whole_file
 
     def killed(path):
         if path.suffix == ".json":
@@ -200,7 +200,7 @@ def test_audio_of_a_killed_run_never_meets_an_older_note(
         return whole_file(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(corpus, "whole_file", killed)
+        patch.setattr(clean_recording, "whole_file", killed)
         with pytest.raises(KeyboardInterrupt):
             run(root, tmp_path / "out", other)
     audio = (tmp_path / "out" / "a" / "a-a.wav").read_bytes()
@@ -277,7 +277,7 @@ def test_too_little_voice_is_rejected_with_both_durations(
 def test_source_that_cannot_be_read_is_rejected_but_not_remembered(
     source, tmp_path, monkeypatch, error
 ):
-    original = corpus._key
+    original = clean_recording._key
 
     def refuse(path, settings):
         if path.name == "a.wav":
@@ -285,7 +285,7 @@ def test_source_that_cannot_be_read_is_rejected_but_not_remembered(
         return original(path, settings)
 
     with monkeypatch.context() as patch:
-        patch.setattr(corpus, "_key", refuse)
+        patch.setattr(clean_recording, "_key", refuse)
         cleaned, rejected = run(source, tmp_path / "out")
     assert len(cleaned) == 2
     assert error.strerror in rejected[0].reason
