@@ -62,12 +62,12 @@ def eer(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     (0.0, 0.5)
     """
     scores, labels = checked_trials(scores, labels)
-    far, frr, distinct = _roc(scores, labels)
+    far, frr, distinct = operating_points(scores, labels)
     rate, after = crossing(far, frr)
     gap_before, gap_after = np.abs(far - frr)[after - 1 : after + 1]
     # The margin keeps rounding from deciding between two equal gaps.
     point = after if gap_after < gap_before - 1e-12 else after - 1
-    return rate, _threshold_at(point, distinct)
+    return rate, threshold_at(point, distinct)
 
 
 def min_dcf(
@@ -124,7 +124,7 @@ def min_dcf(
             f"c_miss is {c_miss} and c_fa is {c_fa}, expected finite costs "
             "above 0: give 1.0 for both unless one error is the worse"
         )
-    far, frr, _ = _roc(scores, labels)
+    far, frr, _ = operating_points(scores, labels)
     return least_cost(far, frr, p_target, c_miss, c_fa)
 
 
@@ -179,7 +179,7 @@ def verification_metrics(
             f"threshold is {threshold}, expected a finite score: leave it "
             "out to use the EER threshold of these trials"
         )
-    far, frr, _ = _roc(scores, labels)
+    far, frr, _ = operating_points(scores, labels)
     accepted = (scores > threshold).astype(int)
     precision, recall, f1, _ = precision_recall_fscore_support(
         labels, accepted, average="binary", zero_division=0.0
@@ -273,11 +273,25 @@ def _check_cosine(scores):
         )
 
 
-def _roc(scores, labels):
-    """FAR and FRR from accepting nothing to all, and distinct scores.
+def operating_points(
+    scores: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Both error rates at every decision, from accepting nothing to all.
 
-    Point k accepts the k highest distinct scores, so there is one point
-    more than distinct scores.
+    Arguments
+    ---------
+    scores, labels : np.ndarray
+        As ``checked_trials`` returns them.
+
+    Returns
+    -------
+    far : np.ndarray
+        False acceptance rate, (points,). Point k accepts the k highest
+        distinct scores.
+    frr : np.ndarray
+        False rejection rate, (points,).
+    distinct : np.ndarray
+        Distinct scores, highest first, (points - 1,).
     """
     far, hit_rate, distinct = roc_curve(labels, scores, drop_intermediate=False)
     return far, 1 - hit_rate, distinct[1:]
@@ -307,10 +321,25 @@ def crossing(far: np.ndarray, frr: np.ndarray) -> tuple[float, int]:
     return float(rate), after
 
 
-def _threshold_at(point, distinct):
-    """Threshold that accepts the ``point`` highest of the distinct scores."""
+def threshold_at(point: int, distinct: np.ndarray) -> float:
+    """Threshold that accepts the ``point`` highest of the distinct scores.
+
+    Arguments
+    ---------
+    point : int
+        0 for none, ``len(distinct)`` for all.
+    distinct : np.ndarray
+        Distinct scores, highest first.
+
+    Returns
+    -------
+    float
+        The midpoint of the two scores beside it.
+    """
     if point == 0:
         return float(np.nextafter(distinct[0], np.inf))
+    if point == len(distinct):
+        return float(np.nextafter(distinct[-1], -np.inf))
     above, below = distinct[point - 1], distinct[point]
     middle = above / 2 + below / 2
     # Between neighbouring floats the midpoint is one of them: the lower one
