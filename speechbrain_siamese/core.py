@@ -211,16 +211,12 @@ class SiameseBrain(sb.Brain):
             self._log(history.epochs[-1], train_logger)
         run_on_main(self._draw, args=[scores, labels, stats["threshold"]])
         self.checkpointer.save_and_keep_only(
-            meta={
-                "epoch": epoch,
-                "EER": stats["eer"],
-                "threshold": stats["threshold"],
-            },
+            meta={"epoch": epoch, "EER": stats["eer"]},
             min_keys=["EER"],
         )
 
     def on_evaluate_start(self, max_key=None, min_key=None):
-        """Load the best checkpoint and its threshold."""
+        """Load the best checkpoint."""
         history = self.hparams.history
         whole = dict(vars(history))
         found = self.checkpointer.recover_if_possible(
@@ -233,7 +229,6 @@ class SiameseBrain(sb.Brain):
                 f"there is no checkpoint in {self.checkpointer.checkpoints_dir}"
                 ": train first"
             )
-        self.threshold = found.meta["threshold"]
         self.best = found.meta["epoch"]
 
     def score(self, trials: list[Trial]) -> tuple[np.ndarray, np.ndarray]:
@@ -261,7 +256,7 @@ class SiameseBrain(sb.Brain):
         Returns
         -------
         dict
-            ``best_epoch``, ``threshold`` and ``valid``.
+            ``best_epoch`` and ``valid``.
         """
         figures = next(
             epoch
@@ -270,7 +265,6 @@ class SiameseBrain(sb.Brain):
         )
         return {
             "best_epoch": self.best,
-            "threshold": self.threshold,
             "valid": self._side(figures, "valid_"),
         }
 
@@ -308,36 +302,54 @@ class SiameseBrain(sb.Brain):
         }
 
     @torch.no_grad()
-    def mean_embedding(self, dataset, batches: int = 4) -> torch.Tensor:
-        """Mean embedding of training windows, for the export.
+    def speaker_means(self, dataset, clips: int = 8) -> torch.Tensor:
+        """Mean embedding of each training speaker, for the export.
 
         Arguments
         ---------
         dataset : WindowDataset
             The training manifest.
-        batches : int
-            How many of the sampler's batches are averaged.
+        clips : int
+            Windows of each speaker that are averaged.
 
         Returns
         -------
         torch.Tensor
-            (dim,)
+            (speakers, dim), in the order of the manifest.
         """
         self.modules.eval()
-        embeddings = []
-        for step in range(batches):
-            wavs = torch.stack(
-                [
-                    dataset[draw]["sig"]
-                    for draw in self.train_sampler.draw_batch(0, step)
-                ]
-            ).to(self.device)
-            embeddings.append(
-                self.modules.embedding_model(
-                    self.modules.compute_features(wavs)
-                )
+        generator = np.random.default_rng(self.hparams.seed)
+        means = []
+        for speaker in self.train_sampler.rows_of:
+            draws = self.train_sampler.draw_clips(speaker, clips, generator)
+            wavs = torch.stack([dataset[draw]["sig"] for draw in draws])
+            embeddings = self.modules.embedding_model(
+                self.modules.compute_features(wavs.to(self.device))
             )
-        return torch.cat(embeddings).mean(dim=(0, 1)).cpu()
+            means.append(embeddings.mean(dim=(0, 1)).cpu())
+        return torch.stack(means)
+
+    def embed(self, dataset, loader_kwargs: dict) -> dict[str, torch.Tensor]:
+        """Embeddings of held-out utterances.
+
+        Arguments
+        ---------
+        dataset : DynamicItemDataset
+        loader_kwargs : dict
+            As for ``fit``.
+
+        Returns
+        -------
+        dict of str : torch.Tensor
+            (dim,) each, by the name that trials use.
+        """
+        self.on_stage_start(sb.Stage.VALID)
+        self.modules.eval()
+        loader = self.make_dataloader(dataset, sb.Stage.VALID, **loader_kwargs)
+        with torch.no_grad():
+            for batch in loader:
+                self.evaluate_batch(batch, sb.Stage.VALID)
+        return self.embeddings
 
     def _train_distances(self) -> dict[str, float]:
         sums = self.hparams.history.sums

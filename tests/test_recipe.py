@@ -62,7 +62,7 @@ def test_metrics_answer_validation_and_the_three_questions(trained):
         assert found["trials_similar"] > 0
         assert found["trials_dissimilar"] > 0
     for question, found in report["test"].items():
-        assert found["threshold"] == report["threshold"]
+        assert found["threshold"] == report["decision"]["threshold"]
         trials = (trained / "prepared" / f"trials_{question}.txt").read_text()
         speakers = {
             Path(name).parent.name for name in trials.split() if "/" in name
@@ -93,7 +93,7 @@ def test_metrics_of_valid_are_those_of_the_best_epoch(trained):
     report = metrics(trained)
     best = report["epochs"][report["best_epoch"] - 1]
     assert report["valid"]["eer"] == best["valid_eer"]
-    assert report["threshold"] == best["valid_threshold"]
+    assert report["decision"]["threshold"] == best["valid_threshold"]
     assert report["valid"]["eer"] == min(
         epoch["valid_eer"] for epoch in report["epochs"]
     )
@@ -154,7 +154,7 @@ def test_training_from_shards_gives_the_same_results(
     assert done.returncode == 0, done.stderr[-3000:]
     assert list((tmp_path / "output" / "prepared" / "shards").glob("*.tar"))
     found, expected = metrics(tmp_path / "output"), metrics(trained)
-    for key in ("epochs", "valid", "test", "threshold"):
+    for key in ("epochs", "valid", "test", "decision"):
         assert found[key] == expected[key]
 
 

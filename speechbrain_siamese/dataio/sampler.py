@@ -202,14 +202,32 @@ class SpeakerBatchSampler(Sampler):
             p=self._speaker_odds,
         )
         return [
-            self._draw_window(int(row), generator)
-            for speaker in (names[index] for index in chosen)
-            for row in generator.choice(
-                self.rows_of[speaker],
-                size=self.clips_per_speaker,
-                p=self._row_odds[speaker],
+            draw
+            for index in chosen
+            for draw in self.draw_clips(
+                names[index], self.clips_per_speaker, generator
             )
         ]
+
+    def draw_clips(
+        self, speaker: str, count: int, generator: np.random.Generator
+    ) -> list[Draw]:
+        """Draw windows of one speaker, more often from the longer rows.
+
+        Arguments
+        ---------
+        speaker : str
+        count : int
+        generator : np.random.Generator
+
+        Returns
+        -------
+        list of Draw
+        """
+        rows = generator.choice(
+            self.rows_of[speaker], size=count, p=self._row_odds[speaker]
+        )
+        return [self._draw_window(int(row), generator) for row in rows]
 
     def _draw_window(self, row: int, generator: np.random.Generator) -> Draw:
         start, stop = self.stretches[row]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,6 +11,35 @@ from speechbrain.utils.data_utils import split_path
 from speechbrain.utils.fetching import fetch
 
 from speechbrain_siamese.dataio.decoding import decode
+from speechbrain_siamese.utils.calibration import Calibration
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two recordings say about being of one voice.
+
+    Arguments
+    ---------
+    score : float
+        Cosine similarity of the embeddings.
+    same : bool
+        Whether the score is above the threshold.
+    llr : float
+        Natural logarithm of how much more probable the score is if both are
+        one voice than if they are two.
+    probability : float
+        Of one voice, after the LLR and the prior.
+    normalised : float or None
+        The score in deviations above those of strangers (AS-norm), to be held
+        against the export's ``normalised_threshold``; None where the training
+        speakers were too few.
+    """
+
+    score: float
+    same: bool
+    llr: float
+    probability: float
+    normalised: float | None
 
 
 class SiameseRecognition(SpeakerRecognition):
@@ -17,7 +47,8 @@ class SiameseRecognition(SpeakerRecognition):
 
     Beyond the stock class it decides at the threshold that training chose,
     takes ``pathlib.Path``, reads m4a, webm and mp4, keeps files of the same
-    name apart, and computes no gradients.
+    name apart, computes no gradients, and tells how probable one voice is
+    (``compare_files``).
 
     Arguments
     ---------
@@ -173,3 +204,63 @@ class SiameseRecognition(SpeakerRecognition):
             threshold=threshold,
         )
         return score[0], prediction[0]
+
+    def compare_files(
+        self, path_x: str | Path, path_y: str | Path, prior: float = 0.5
+    ) -> Comparison:
+        """Compare two files: score, decision, likelihood ratio, probability.
+
+        Arguments
+        ---------
+        path_x, path_y : str or Path
+            As for ``load_audio``.
+        prior : float
+            Probability of one voice before anything was heard; 0.5 where
+            nothing is known, less where one is looked for among many.
+
+        Returns
+        -------
+        Comparison
+
+        Raises
+        ------
+        ValueError
+            If a file is no audio, too short or silent, or the export was
+            written before calibration was part of it.
+        """
+        calibration = self.calibration
+        embeddings = [
+            self.encode_batch(self.load_audio(path)[None])[:, 0].cpu()
+            for path in (path_x, path_y)
+        ]
+        cosine = torch.cosine_similarity(*embeddings)
+        score = float(cosine)
+        cohort = self.hparams.cohort
+        return Comparison(
+            score=score,
+            same=score > self.hparams.threshold,
+            llr=float(calibration.llr(score)),
+            probability=float(calibration.probability(score, prior)),
+            normalised=float(cohort.normalised(cosine, *embeddings))
+            if cohort.usable
+            else None,
+        )
+
+    @property
+    def calibration(self) -> Calibration:
+        """The export's line from cosines to log-likelihood ratios.
+
+        Raises
+        ------
+        ValueError
+            If the export has none.
+        """
+        if not hasattr(self.hparams, "calibration_slope"):
+            raise ValueError(
+                "this export holds no calibration: it was written before that "
+                "was part of it. Give the training command again: a finished "
+                "training only writes its export anew"
+            )
+        return Calibration(
+            self.hparams.calibration_slope, self.hparams.calibration_intercept
+        )

@@ -129,7 +129,7 @@ def fit_calibration(
     weights = _weights(labels, prior) * len(labels)
     # Standardised, so that the faint penalty, which keeps separable trials
     # from an endless slope, is the same for any score.
-    centre, scale = scores.mean(), scores.std() or 1.0
+    centre, scale = float(scores.mean()), float(scores.std()) or 1.0
     fitted = LogisticRegression(C=1.0).fit(
         ((scores - centre) / scale)[:, None], labels, sample_weight=weights
     )

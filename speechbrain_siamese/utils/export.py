@@ -4,6 +4,7 @@
     embedding_model.ckpt     weights of the encoder
     classifier.ckpt          one direction per training speaker
     mean_var_norm_emb.ckpt   mean embedding of the training speech
+    cohort.ckpt              mean embedding of each training speaker
     label_encoder.txt/.ckpt  ids of the training speakers
     README.md                model card: data, settings, figures
 
@@ -25,6 +26,8 @@ from ruamel.yaml import YAML
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.processing.features import InputNormalization
 
+from speechbrain_siamese.processing.score_norm import Cohort
+from speechbrain_siamese.utils.decision import Decision
 from speechbrain_siamese.utils.model_card import model_card
 
 #: Sections that the export takes over from the recipe's own file.
@@ -38,7 +41,11 @@ _INFERENCE = """\
 
 {recipe}
 sample_rate: {sample_rate}
-threshold: {threshold!r}  # cosine; equal error rate on validation trials
+# Chosen on validation trials.
+threshold: {threshold!r}  # cosine; {target}
+calibration_slope: {calibration.slope!r}  # log-likelihood ratio per cosine
+calibration_intercept: {calibration.intercept!r}
+normalised_threshold: {normalised_threshold}  # of AS-norm scores; {target}
 
 audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer
     sample_rate: !ref <sample_rate>
@@ -49,6 +56,11 @@ mean_var_norm: !new:speechbrain_siamese.lobes.features.KeepFeatures
 mean_var_norm_emb: !new:speechbrain.processing.features.InputNormalization
     norm_type: global
     std_norm: False
+
+# Strangers, for the normalisation of scores.
+cohort: !new:speechbrain_siamese.processing.score_norm.Cohort
+    speakers: {speakers}
+    embedding_dim: {embedding_dim}
 
 classifier: !new:speechbrain.lobes.models.ECAPA_TDNN.Classifier
     input_size: {embedding_dim}
@@ -67,6 +79,7 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
     loadables:
         embedding_model: !ref <embedding_model>
         mean_var_norm_emb: !ref <mean_var_norm_emb>
+        cohort: !ref <cohort>
         classifier: !ref <classifier>
         label_encoder: !ref <label_encoder>
 """
@@ -112,10 +125,10 @@ def export_model(
     *,
     sections: str,
     modules: Mapping[str, torch.nn.Module],
-    mean_embedding: torch.Tensor,
+    cohort: Cohort,
     label_encoder: CategoricalEncoder,
     sample_rate: int,
-    threshold: float,
+    decision: Decision,
     report: dict,
 ) -> None:
     """Write the export folder, whole or not at all; replaces an older one.
@@ -128,13 +141,13 @@ def export_model(
         As ``recipe_sections`` gives them.
     modules : Mapping[str, torch.nn.Module]
         ``embedding_model`` and ``classifier``, trained.
-    mean_embedding : torch.Tensor
-        Mean over the training speech, (dim,).
+    cohort : Cohort
+        Mean embedding of each training speaker.
     label_encoder : CategoricalEncoder
     sample_rate : int
         Hz.
-    threshold : float
-        Cosine from which two voices are taken for one.
+    decision : Decision
+        What scores mean.
     report : dict
         Figures and settings for the model card.
     """
@@ -144,27 +157,33 @@ def export_model(
     new.mkdir(parents=True)
     for name in ("embedding_model", "classifier"):
         torch.save(_on_cpu(modules[name]), new / f"{name}.ckpt")
+    torch.save(_on_cpu(cohort), new / "cohort.ckpt")
     norm = InputNormalization(norm_type="global", std_norm=False)
     norm.count = 1
-    norm.glob_mean = mean_embedding.cpu()
+    norm.glob_mean = cohort.voices.mean(dim=0).cpu()
     norm.glob_std = torch.ones_like(norm.glob_mean)
     norm._save(new / "mean_var_norm_emb.ckpt")
     # The one for people; the other has the name that SpeechBrain's Pretrainer
     # looks for beside hyperparams.yaml, wherever the folder lies.
     label_encoder.save(new / "label_encoder.txt")
     label_encoder.save(new / "label_encoder.ckpt")
+    normalised = decision.normalised_threshold
+    normalised = "null" if normalised is None else repr(normalised)
     (new / "hyperparams.yaml").write_text(
         _INFERENCE.format(
             recipe=sections,
             sample_rate=sample_rate,
-            threshold=float(threshold),
-            embedding_dim=len(mean_embedding),
+            threshold=decision.threshold,
+            target=decision.target,
+            calibration=decision.calibration,
+            normalised_threshold=normalised,
+            embedding_dim=cohort.voices.shape[1],
             speakers=len(label_encoder),
         ),
         encoding="utf-8",
     )
     (new / "README.md").write_text(
-        model_card(report, threshold), encoding="utf-8"
+        model_card(report, decision), encoding="utf-8"
     )
     _put_in_place(new, folder)
 

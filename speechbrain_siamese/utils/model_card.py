@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from speechbrain_siamese.utils.decision import Decision
 from speechbrain_siamese.utils.report import MEANING
 
 _CARD = """\
@@ -24,12 +25,14 @@ score, same = model.verify_batch(a, b, threshold={threshold:.4f})
 `speechbrain_siamese` must be installed. SpeechBrain's own class decides at
 0.25 unless it is told: the threshold of this model is **{threshold:.4f}**.
 `speechbrain_siamese.inference.speaker.SiameseRecognition` uses it by itself
-and also reads m4a, webm and mp4.
+and also reads m4a, webm and mp4. Its `compare_files` adds the log-likelihood
+ratio, {slope:.2f} x score {intercept:+.2f}, and the probability of one voice
+that follows from it and a prior.
 
 ## Figures
 
-The threshold was chosen on the validation trials, on people who neither
-trained nor tested.
+The threshold ({target}) and the calibration were chosen on the validation
+trials, on people who neither trained nor tested.
 
 | trials | EER | 95 % interval | minDCF (0.01) | precision | recall | count |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -51,19 +54,20 @@ The model knows the language, the rooms and the microphones of its training
 data; others cost accuracy. A score is no proof of identity. Voices are
 personal data: ask the people whom you record. `label_encoder.txt` holds the
 ids of the training speakers: replace the names in it before you publish the
-model, if they must not be known.
+model, if they must not be known. `cohort.ckpt` and `classifier.ckpt` hold
+what their voices are like.
 """
 
 
-def model_card(report: dict, threshold: float) -> str:
+def model_card(report: dict, decision: Decision) -> str:
     """Write a model card in Markdown.
 
     Arguments
     ---------
     report : dict
         With ``valid``, ``test`` (by question), ``data`` and ``settings``.
-    threshold : float
-        The export's decision threshold.
+    decision : Decision
+        What the export's scores mean.
 
     Returns
     -------
@@ -72,7 +76,10 @@ def model_card(report: dict, threshold: float) -> str:
     names = {"valid": "validation", **MEANING}
     figures = {"valid": report["valid"], **report["test"]}
     return _CARD.format(
-        threshold=threshold,
+        threshold=decision.threshold,
+        target=decision.target,
+        slope=decision.calibration.slope,
+        intercept=decision.calibration.intercept,
         rows="\n".join(
             _row(names[key], found) for key, found in figures.items()
         ),

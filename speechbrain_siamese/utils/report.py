@@ -11,6 +11,12 @@ from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.dataio.manifests import Trial
 from speechbrain_siamese.dataio.splits import QUESTIONS
+from speechbrain_siamese.utils.calibration import (
+    cllr,
+    expected_calibration_error,
+    min_cllr,
+)
+from speechbrain_siamese.utils.decision import Decision
 from speechbrain_siamese.utils.intervals import bootstrap_interval
 from speechbrain_siamese.utils.metrics import verification_metrics
 from speechbrain_siamese.utils.plots import plot_scores
@@ -33,7 +39,7 @@ def measure(
     scores: np.ndarray,
     trials: Sequence[Trial],
     speaker_of: Mapping[str, str],
-    threshold: float,
+    decision: Decision,
 ) -> dict:
     """Figures of one trial list, with an interval for the EER.
 
@@ -44,19 +50,27 @@ def measure(
     trials : Sequence[Trial]
     speaker_of : Mapping[str, str]
         Speaker of each utterance that the trials name.
-    threshold : float
-        Chosen elsewhere; decides accuracy, precision, recall and F1.
+    decision : Decision
+        Chosen elsewhere; decides accuracy, precision, recall, F1, and Cllr.
 
     Returns
     -------
     dict
-        As ``verification_metrics``, and ``eer_interval``: 95 %, by resampling
-        speakers; None where they are too few to tell.
+        As ``verification_metrics``; ``cllr`` of the calibrated scores,
+        ``min_cllr``, ``calibration_error`` (expected, at prior 0.5); and
+        ``eer_interval``: 95 %, by resampling speakers; None where they are
+        too few to tell.
     """
     labels = np.array([trial.label for trial in trials])
     enrol = [speaker_of[trial.enrol] for trial in trials]
     test = [speaker_of[trial.test] for trial in trials]
-    figures = verification_metrics(scores, labels, threshold)
+    figures = verification_metrics(scores, labels, decision.threshold)
+    promised = decision.calibration.probability(scores)
+    figures |= {
+        "cllr": cllr(decision.calibration.llr(scores), labels),
+        "min_cllr": min_cllr(scores, labels),
+        "calibration_error": expected_calibration_error(promised, labels),
+    }
     interval = None
     if len({*enrol, *test}) >= FEWEST_SPEAKERS:
         interval = list(bootstrap_interval(scores, labels, enrol, test))
@@ -67,7 +81,7 @@ def measure_questions(
     scores: Mapping[str, np.ndarray],
     trials: Mapping[str, Sequence[Trial]],
     speaker_of: Mapping[str, str],
-    threshold: float,
+    decision: Decision,
     figures_folder: str | Path,
 ) -> dict[str, dict | None]:
     """Figures of the three test questions, logged and drawn.
@@ -78,7 +92,7 @@ def measure_questions(
         Scores of each question's trials.
     trials : Mapping[str, Sequence[Trial]]
     speaker_of : Mapping[str, str]
-    threshold : float
+    decision : Decision
         Chosen on the validation trials.
     figures_folder : str or Path
         For one score histogram a question.
@@ -95,13 +109,13 @@ def measure_questions(
             logger.info("test, %s: no such data", MEANING[question])
             continue
         found = measure(
-            scores[question], trials[question], speaker_of, threshold
+            scores[question], trials[question], speaker_of, decision
         )
         figures[question] = found
         plot_scores(
             scores[question],
             np.array([trial.label for trial in trials[question]]),
-            threshold,
+            decision.threshold,
             Path(figures_folder) / f"scores_{question}.png",
             title=MEANING[question],
         )

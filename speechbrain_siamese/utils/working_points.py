@@ -11,8 +11,6 @@ from speechbrain_siamese.utils.metrics import (
     threshold_at,
 )
 
-_KINDS = "eer, fpr=0.01, recall=0.95 or dcf=0.01"
-
 
 def working_threshold(
     scores: np.ndarray, labels: np.ndarray, target: str = "eer"
@@ -52,7 +50,7 @@ def working_threshold(
     >>> round(working_threshold(scores, labels, "recall=1"), 6)
     0.4
     """
-    kind, value = _parsed(target)
+    kind, value = parse_target(target)
     if kind == "eer":
         return eer(scores, labels)[1]
     scores, labels = checked_trials(scores, labels)
@@ -70,17 +68,42 @@ def working_threshold(
     return threshold_at(int(point), distinct)
 
 
-def _parsed(target: str) -> tuple[str, float]:
-    """Kind and value of a target."""
+def parse_target(target: str) -> tuple[str, float]:
+    """Read a target.
+
+    Arguments
+    ---------
+    target : str
+        As for ``working_threshold``.
+
+    Returns
+    -------
+    kind : str
+        ``eer``, ``fpr``, ``recall`` or ``dcf``.
+    value : float
+        NaN for ``eer``.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+
+    Example
+    -------
+    >>> parse_target("fpr=0.01")
+    ('fpr', 0.01)
+    """
     kind, _, text = str(target).partition("=")
+    if kind == "eer" and not text:
+        return kind, np.nan
     try:
-        value = float(text or "nan")
+        value = float(text)
     except ValueError:
         value = np.nan
-    low_open = kind == "dcf"
-    inside = 0 < value < 1 if low_open else 0 <= value <= 1
-    if kind == "eer" and not text:
-        return kind, value
+    inside = 0 < value < 1 if kind == "dcf" else 0 <= value <= 1
     if kind not in ("fpr", "recall", "dcf") or not inside:
-        raise ValueError(f"target is {target!r}, expected {_KINDS}")
+        raise ValueError(
+            f"target is {target!r}, expected eer, fpr=0.01, recall=0.95 or "
+            "dcf=0.01, or another share"
+        )
     return kind, value

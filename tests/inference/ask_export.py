@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -104,6 +105,10 @@ def main(export: str, data: str, recoded: str) -> None:
             ours.verify_files, "nobody/no.wav", one
         ),
     }
+    compared = ours.compare_files(one, compressed, prior=0.2)
+    found["compared"] = asdict(compared)
+    found["verified"] = decision(ours.verify_files(one, compressed))
+    found["calibration"] = asdict(ours.calibration)
     before = ours.encode_batch(noise)
     ours.train()
     after = ours.encode_batch(noise)

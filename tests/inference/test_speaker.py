@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -76,10 +77,26 @@ def test_stock_class_decides_at_a_quarter(answers):
 def test_our_class_decides_at_the_stored_threshold(answers, trained):
     report = json.loads((trained / "metrics.json").read_text())
     score, same = answers["ours"]
-    assert answers["threshold"] == report["threshold"]
+    assert answers["threshold"] == report["decision"]["threshold"]
     assert same == (score > answers["threshold"])
     # From 22,050 Hz: each resamples by a library of its own.
     assert score == pytest.approx(answers["stock"][0], abs=1e-2)
+
+
+def test_comparison_tells_score_ratio_and_probability(answers, trained):
+    report = json.loads((trained / "metrics.json").read_text())
+    found, line = answers["compared"], answers["calibration"]
+    assert line == report["decision"]["calibration"]
+    score, same = answers["verified"]
+    assert found["score"] == pytest.approx(score, abs=1e-6)
+    assert found["same"] == same
+    llr = line["slope"] * score + line["intercept"]
+    assert found["llr"] == pytest.approx(llr, abs=1e-4)
+    # Bayes, at the prior 0.2 that was asked for.
+    odds = math.exp(llr) * 0.2 / 0.8
+    assert found["probability"] == pytest.approx(odds / (1 + odds), abs=1e-4)
+    # Four speakers are too few to normalise with.
+    assert found["normalised"] is None
 
 
 def test_threshold_can_be_given(answers):

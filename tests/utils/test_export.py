@@ -12,6 +12,9 @@ import yaml
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.lobes.models.ECAPA_TDNN import Classifier
 
+from speechbrain_siamese.processing.score_norm import Cohort
+from speechbrain_siamese.utils.calibration import Calibration
+from speechbrain_siamese.utils.decision import Decision
 from speechbrain_siamese.utils.export import export_model, recipe_sections
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +27,8 @@ FIGURES = {
     "trials_similar": 3,
     "trials_dissimilar": 4,
 }
+COHORT = Cohort(speakers=2, embedding_dim=8)
+COHORT.fill(torch.eye(8)[:2])
 REPORT = {
     "valid": FIGURES,
     "test": {"time": None, "session": None, "speaker": FIGURES},
@@ -46,10 +51,15 @@ def export(tmp_path):
                 "embedding_model": torch.nn.Linear(4, 8),
                 "classifier": Classifier(8, out_neurons=2),
             },
-            mean_embedding=torch.zeros(8),
+            cohort=COHORT,
             label_encoder=encoder,
             sample_rate=16000,
-            threshold=threshold,
+            decision=Decision(
+                target="fpr=0.01",
+                threshold=threshold,
+                calibration=Calibration(8.0, -2.5),
+                normalised_threshold=None,
+            ),
             report=REPORT,
         )
         return tmp_path / "export"
@@ -62,7 +72,9 @@ def test_second_export_replaces_the_first(export):
     (folder / "stale.txt").touch()
     assert export(threshold=0.75) == folder
     assert not (folder / "stale.txt").exists()
-    assert "threshold: 0.75" in (folder / "hyperparams.yaml").read_text()
+    written = (folder / "hyperparams.yaml").read_text()
+    assert "threshold: 0.75  # cosine; fpr=0.01" in written
+    assert "normalised_threshold: null" in written
     assert [path.name for path in folder.parent.iterdir()] == ["export"]
 
 
@@ -115,7 +127,7 @@ def test_weights_are_those_of_the_best_epoch(trained):
 def test_model_card_tells_threshold_figures_and_settings(trained):
     report = json.loads((trained / "metrics.json").read_text())
     card = (trained / "export" / "README.md").read_text()
-    assert f"threshold={report['threshold']:.4f}" in card
+    assert f"threshold={report['decision']['threshold']:.4f}" in card
     assert f"| {100 * report['valid']['eer']:.1f} %" in card
     for found in report["test"].values():
         assert f"| {100 * found['eer']:.1f} %" in card

@@ -11,6 +11,7 @@ loads. Without --data_folder it does all this with synthetic demo voices.
 
 import math
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import speechbrain as sb
@@ -26,11 +27,18 @@ from speechbrain_siamese.dataio.manifests import read_trials
 from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
 from speechbrain_siamese.dataio.shards import ReadShards
 from speechbrain_siamese.dataio.splits import QUESTIONS
+from speechbrain_siamese.processing.score_norm import Cohort
+from speechbrain_siamese.utils.decision import choose_decision
 from speechbrain_siamese.utils.export import export_model, recipe_sections
 from speechbrain_siamese.utils.ranges import check_range
-from speechbrain_siamese.utils.report import measure_questions, write_metrics
+from speechbrain_siamese.utils.report import (
+    measure,
+    measure_questions,
+    write_metrics,
+)
 from speechbrain_siamese.utils.resume import check_same_training
 from speechbrain_siamese.utils.whole_file import remove_partials
+from speechbrain_siamese.utils.working_points import parse_target
 
 
 def check_settings(hparams):
@@ -50,6 +58,7 @@ def check_settings(hparams):
         ("lr", 1e-8, 10, ""),
     ):
         check_range(key, hparams[key], low, high, unit)
+    parse_target(hparams["threshold_target"])
     if not hparams["n_jobs"]:
         raise ValueError("n_jobs is 0, expected 1 or more, or -1 for all cores")
     if not hparams["speeds"]:
@@ -214,6 +223,7 @@ def main(argv):
         )
     else:
         brain.on_evaluate_start(min_key="EER")
+    brain.embed(datasets["valid"], loader)
     run_on_main(finish, args=[brain, datasets, encoder, sections])
 
 
@@ -231,13 +241,28 @@ def open_tensorboard(hparams):
 def finish(brain, datasets, encoder, sections):
     """Measure the best epoch, write ``metrics.json`` and the export."""
     hparams = brain.hparams
+    voices = brain.speaker_means(datasets["train"])
+    cohort = Cohort(*voices.shape)
+    cohort.fill(voices)
+    valid = brain.trials["valid"]
+    decision = choose_decision(
+        valid, brain.embeddings, cohort, hparams.threshold_target
+    )
+    best = brain.best_epoch()
+    best["valid"] |= measure(
+        brain.score(valid)[0],
+        valid,
+        brain.speaker_of(datasets["valid"]),
+        decision,
+    )
     report = {
-        **brain.best_epoch(),
+        **best,
+        "decision": asdict(decision),
         "test": measure_questions(
             brain.test_scores,
             brain.trials,
             brain.speaker_of(datasets.get("test")),
-            brain.threshold,
+            decision,
             hparams.figures_folder,
         ),
         "data": describe_data(datasets),
@@ -265,10 +290,10 @@ def finish(brain, datasets, encoder, sections):
         hparams.export_folder,
         sections=sections,
         modules=brain.raw_modules,
-        mean_embedding=brain.mean_embedding(datasets["train"]),
+        cohort=cohort,
         label_encoder=encoder,
         sample_rate=hparams.sample_rate,
-        threshold=brain.threshold,
+        decision=decision,
         report=report,
     )
 

@@ -1,0 +1,1 @@
+"""What is done with embeddings and scores, as in ``speechbrain.processing``."""
