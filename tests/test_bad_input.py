@@ -37,7 +37,7 @@ VALUES = [
     ("speakers_per_batch", 1, "speakers_per_batch is 1"),
     ("number_of_epochs", 0, "number_of_epochs is 0"),
     ("steps_per_epoch", 1.5, "is 1.5, expected a whole number from 1"),
-    ("threshold_target", "fpr=2", "target is 'fpr=2'"),
+    ("threshold_target", "fpr=2", "target is 'fpr 2'"),
     ("max_minutes", -1, "max_minutes is -1"),
     ("lr", -1, "lr is -1"),
     ("sample_rate", 100, "sample_rate is 100"),

@@ -93,7 +93,8 @@ def parse_target(target: str) -> tuple[str, float]:
     >>> parse_target("fpr=0.01")
     ('fpr', 0.01)
     """
-    kind, _, text = str(target).partition("=")
+    # SpeechBrain's command line makes "fpr 0.01" of "--key=fpr=0.01".
+    kind, _, text = str(target).replace(" ", "=").partition("=")
     if kind == "eer" and not text:
         return kind, np.nan
     try:

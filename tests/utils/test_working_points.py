@@ -71,6 +71,13 @@ def test_eer_is_that_of_the_metric():
     assert working_threshold(scores, labels) == eer(scores, labels)[1]
 
 
+def test_command_line_of_speechbrain_writes_a_space():
+    scores, labels = random_trials(4, 2)
+    assert working_threshold(scores, labels, "fpr 0.1") == working_threshold(
+        scores, labels, "fpr=0.1"
+    )
+
+
 @pytest.mark.parametrize(
     "target",
     ["fpr", "fpr=2", "recall=-1", "dcf=0", "dcf=x", "eer=1", "best", ""],
