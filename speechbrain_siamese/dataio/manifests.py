@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -127,22 +127,41 @@ def read_trials(path: str | Path) -> list[Trial]:
     >>> read_trials(path)
     [Trial(label=1, enrol='a/1.wav', test='a/2.wav')]
     """
+    return [Trial(*parts) for parts in parse_trials(path)]
+
+
+def parse_trials(path: str | Path) -> Iterator[tuple[int, str, str]]:
+    """Read a trial list line by line, however long it is.
+
+    Arguments
+    ---------
+    path : str or Path
+
+    Yields
+    ------
+    tuple of int, str, str
+        Label, enrolment and test utterance.
+
+    Raises
+    ------
+    ValueError
+        As ``read_trials``.
+    """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"there is no trial list {path}")
-    trials = []
-    for number, line in enumerate(
-        path.read_text(encoding="utf-8").splitlines(), start=1
-    ):
-        parts = line.split()
-        if not parts:
-            continue
-        if len(parts) != 3 or parts[0] not in ("0", "1"):
-            raise ValueError(
-                f"{path}, line {number}: found {line!r}, expected "
-                "'1 enrol.wav test.wav' (1 the same speaker, 0 different)"
-            )
-        trials.append(Trial(int(parts[0]), parts[1], parts[2]))
-    if not trials:
+    empty = True
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            parts = line.split()
+            if not parts:
+                continue
+            if len(parts) != 3 or parts[0] not in ("0", "1"):
+                raise ValueError(
+                    f"{path}, line {number}: found {line.rstrip()!r}, expected "
+                    "'1 enrol.wav test.wav' (1 the same speaker, 0 different)"
+                )
+            empty = False
+            yield int(parts[0]), parts[1], parts[2]
+    if empty:
         raise ValueError(f"{path} holds no trial")
-    return trials

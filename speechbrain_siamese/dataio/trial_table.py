@@ -1,0 +1,138 @@
+"""Trial lists of any length, as arrays."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from speechbrain.utils.logger import get_logger
+
+from speechbrain_siamese.dataio.manifests import parse_trials
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class TrialTable:
+    """Trials that name their utterances by number.
+
+    Arguments
+    ---------
+    names : list of str
+        Utterances, each once.
+    labels : np.ndarray
+        1 same speaker, 0 different, int8, (trials,).
+    enrol, test : np.ndarray
+        Positions in ``names``, int32, (trials,).
+    """
+
+    names: list[str]
+    labels: np.ndarray
+    enrol: np.ndarray
+    test: np.ndarray
+
+    def __len__(self) -> int:
+        """Number of trials."""
+        return len(self.labels)
+
+    def without(self, unusable: Mapping[str, object]) -> TrialTable:
+        """The trials that name none of some utterances.
+
+        Arguments
+        ---------
+        unusable : Mapping or set of str
+            Names of utterances.
+
+        Returns
+        -------
+        TrialTable
+            With the names that are left.
+        """
+        usable = np.array([name not in unusable for name in self.names])
+        kept = usable[self.enrol] & usable[self.test]
+        number = np.cumsum(usable) - 1
+        return TrialTable(
+            [name for name in self.names if name not in unusable],
+            self.labels[kept],
+            number[self.enrol[kept]].astype(np.int32),
+            number[self.test[kept]].astype(np.int32),
+        )
+
+
+def read_trial_table(path: str | Path) -> TrialTable:
+    """Read a trial list in VoxCeleb's format.
+
+    Arguments
+    ---------
+    path : str or Path
+
+    Returns
+    -------
+    TrialTable
+        In the order of the file. Trials that are there twice stay, as the
+        field counts them, with a warning.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing or empty, or a line is not of the format.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "trials.txt"
+    >>> _ = path.write_text("1 a/1.wav a/2.wav\\n0 a/1.wav b/1.wav\\n")
+    >>> table = read_trial_table(path)
+    >>> table.names, table.enrol.tolist(), table.test.tolist()
+    (['a/1.wav', 'a/2.wav', 'b/1.wav'], [0, 0], [1, 2])
+    """
+    number: dict[str, int] = {}
+    labels, enrol, test = array("b"), array("i"), array("i")
+    for label, first, second in parse_trials(path):
+        labels.append(label)
+        enrol.append(number.setdefault(first, len(number)))
+        test.append(number.setdefault(second, len(number)))
+    table = TrialTable(
+        list(number),
+        np.asarray(labels, np.int8),
+        np.asarray(enrol, np.int32),
+        np.asarray(test, np.int32),
+    )
+    # a against b is b against a.
+    low = np.minimum(table.enrol, table.test).astype(np.int64)
+    pairs = low * len(number) + np.maximum(table.enrol, table.test)
+    twice = len(pairs) - len(np.unique(pairs))
+    if twice:
+        logger.warning("%s: %d trials are there more than once", path, twice)
+    return table
+
+
+def every_pair(names: Sequence[str], speakers: Sequence[str]) -> TrialTable:
+    """Each utterance against each other one.
+
+    Arguments
+    ---------
+    names : Sequence[str]
+        Utterances.
+    speakers : Sequence[str]
+        Who speaks in each.
+
+    Returns
+    -------
+    TrialTable
+
+    Example
+    -------
+    >>> every_pair(["1", "2", "3"], ["a", "a", "b"]).labels.tolist()
+    [1, 0, 0]
+    """
+    enrol, test = np.triu_indices(len(names), 1)
+    _, own = np.unique(np.asarray(speakers), return_inverse=True)
+    return TrialTable(
+        list(names),
+        (own[enrol] == own[test]).astype(np.int8),
+        enrol.astype(np.int32),
+        test.astype(np.int32),
+    )

@@ -1,0 +1,33 @@
+"""Scores of many trials are those of each alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from speechbrain_siamese.processing import scoring
+from speechbrain_siamese.processing.scoring import cosine_scores
+
+
+def test_scores_are_those_of_a_plain_loop(monkeypatch):
+    monkeypatch.setattr(scoring, "BLOCK", 7)
+    torch.manual_seed(0)
+    embeddings = torch.randn(20, 5)
+    enrol, test = torch.randint(20, (50,)), torch.randint(20, (50,))
+    found = cosine_scores(embeddings, enrol.int(), test.int())
+    for trial in range(50):
+        a, b = embeddings[enrol[trial]], embeddings[test[trial]]
+        expected = float(a @ b / (a.norm() * b.norm()))
+        assert float(found[trial]) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "message"),
+    [
+        (torch.zeros(3), r"shape \(3,\), expected \(utterances, dim\)"),
+        (torch.full((2, 3), torch.nan), "NaN or infinite"),
+    ],
+)
+def test_what_cannot_be_scored_is_told(embeddings, message):
+    with pytest.raises(ValueError, match=message):
+        cosine_scores(embeddings, torch.tensor([0]), torch.tensor([1]))
