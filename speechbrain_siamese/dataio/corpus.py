@@ -5,6 +5,7 @@ A rerun decodes only what is new or changed.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,17 @@ from speechbrain_siamese.utils.progress import show_progress
 from speechbrain_siamese.utils.whole_file import remove_partials, write_csv
 
 logger = get_logger(__name__)
+
+#: What the system says where a folder cannot be written; a cluster that does
+#: not answer says others.
+_NOT_WRITABLE = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.ENOSPC,
+    errno.EPERM,
+    errno.EROFS,
+}
 
 
 def clean_corpus(
@@ -99,7 +111,8 @@ def clean_corpus(
         )
         claim.release()
     except OSError as error:
-        # What is wrong with a recording is told by its row of the rejected.
+        if error.errno not in _NOT_WRITABLE:
+            raise
         raise OSError(
             error.errno,
             f"cannot write the cleaned audio ({error.strerror or error}). "
