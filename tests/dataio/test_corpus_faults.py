@@ -155,11 +155,12 @@ def test_without_room_it_ends_with_a_message_and_goes_on_later(
     assert contents(output) == undisturbed
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_folder_that_cannot_be_written_is_told(source, tmp_path):
     output = tmp_path / "out"
     output.mkdir()
     output.chmod(0o500)
+    if os.access(output, os.W_OK):
+        pytest.skip("this user may write everywhere")
     with pytest.raises(PermissionError, match="Permission denied"):
         clean(source, output)
 

@@ -301,13 +301,14 @@ def test_names_that_differ_by_case_or_ending_stay_apart(outcome):
     assert len(sessions) == 3
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
 def test_file_without_permission_is_listed_and_tried_again(
     tmp_path, write_audio, speech_like
 ):
     path = write_audio(tmp_path / "in" / "a" / "a.wav", speech_like("##"), RATE)
     recordings = find_recordings(tmp_path / "in")
     path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read every file")
     _, (rejected,) = clean_corpus(
         recordings, tmp_path / "out", CleaningSettings()
     )
