@@ -11,7 +11,10 @@ import torch
 from speechbrain_siamese.dataio.manifests import Trial
 from speechbrain_siamese.processing.score_norm import Cohort
 from speechbrain_siamese.utils.calibration import Calibration, fit_calibration
-from speechbrain_siamese.utils.working_points import working_threshold
+from speechbrain_siamese.utils.working_points import (
+    parse_target,
+    working_threshold,
+)
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,9 @@ def choose_decision(
         normalised = working_threshold(
             cohort.normalised(cosines, enrol, test).numpy(), labels, target
         )
+    kind, value = parse_target(target)
     return Decision(
-        target=target,
+        target=kind if kind == "eer" else f"{kind}={value:g}",
         threshold=working_threshold(cosines.numpy(), labels, target),
         calibration=fit_calibration(cosines.numpy(), labels),
         normalised_threshold=normalised,

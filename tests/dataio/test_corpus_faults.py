@@ -94,6 +94,7 @@ def test_killed_at_any_moment_the_next_run_heals(source, undisturbed, tmp_path):
         if process.exitcode == 0:
             longest = min(longest, took)
         else:
+            assert process.exitcode == -signal.SIGKILL
             killed += 1
             clean(source, output)
         assert contents(output) == undisturbed

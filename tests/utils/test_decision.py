@@ -44,7 +44,7 @@ def false_accepts(scores, trials, threshold):
 def test_both_thresholds_meet_the_target(validation):
     trials, embeddings = validation
     strangers = cohort(50)
-    found = choose_decision(trials, embeddings, strangers, "fpr=0.02")
+    found = choose_decision(trials, embeddings, strangers, "fpr 0.02")
     enrol = torch.stack([embeddings[trial.enrol] for trial in trials])
     test = torch.stack([embeddings[trial.test] for trial in trials])
     scores = torch.cosine_similarity(enrol, test)
