@@ -18,11 +18,16 @@ import torch
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 
-from speechbrain_siamese.dataio.manifests import Trial
+from speechbrain_siamese.dataio.trial_table import TrialTable
 from speechbrain_siamese.lobes.features import subtract_mean
 from speechbrain_siamese.nnet.losses import all_pairs
+from speechbrain_siamese.processing.scoring import cosine_scores
 from speechbrain_siamese.utils.metrics import verification_metrics
-from speechbrain_siamese.utils.plots import plot_distances, plot_scores
+from speechbrain_siamese.utils.plots import (
+    plot_distances,
+    plot_scores,
+    save_figure,
+)
 
 logger = get_logger(__name__)
 
@@ -37,11 +42,11 @@ class SiameseBrain(sb.Brain):
     ``number_of_epochs``, ``max_minutes``, ``window_samples``,
     ``train_loggers``, ``figures_folder``.
 
-    Set ``trials`` before ``fit`` and ``evaluate``: lists of ``Trial`` by
+    Set ``trials`` before ``fit`` and ``evaluate``: a ``TrialTable`` by
     question (``valid``, and those of the test).
     """
 
-    trials: dict[str, list[Trial]]
+    trials: dict[str, TrialTable]
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -190,13 +195,14 @@ class SiameseBrain(sb.Brain):
             return
         if stage == sb.Stage.TEST:
             self.test_scores = {
-                question: self.score(trials)[0]
-                for question, trials in self.trials.items()
+                question: self.score(table)
+                for question, table in self.trials.items()
                 if question != "valid"
             }
             return
         history.seconds = time.monotonic() - self._started
-        scores, labels = self.score(self.trials["valid"])
+        scores = self.score(self.trials["valid"])
+        labels = self.trials["valid"].labels
         stats = self._valid_stats(scores, labels)
         history.epochs.append(
             {
@@ -231,24 +237,34 @@ class SiameseBrain(sb.Brain):
             )
         self.best = found.meta["epoch"]
 
-    def score(self, trials: list[Trial]) -> tuple[np.ndarray, np.ndarray]:
+    def score(self, table: TrialTable) -> np.ndarray:
         """Cosine scores of trials from the stage's embeddings.
 
         Arguments
         ---------
-        trials : list of Trial
+        table : TrialTable
 
         Returns
         -------
-        scores : np.ndarray
+        np.ndarray
             (trials,)
-        labels : np.ndarray
-            (trials,), 1 the same speaker, 0 different ones.
         """
-        enrol = torch.stack([self.embeddings[trial.enrol] for trial in trials])
-        test = torch.stack([self.embeddings[trial.test] for trial in trials])
-        scores = torch.nn.functional.cosine_similarity(enrol, test, dim=-1)
-        return scores.numpy(), np.array([trial.label for trial in trials])
+        embeddings = self.embeddings_of(table)
+        return cosine_scores(embeddings, table.enrol, table.test)
+
+    def embeddings_of(self, table: TrialTable) -> torch.Tensor:
+        """The stage's embeddings of a table's utterances.
+
+        Arguments
+        ---------
+        table : TrialTable
+
+        Returns
+        -------
+        torch.Tensor
+            (utterances, dim), in the order of ``table.names``.
+        """
+        return torch.stack([self.embeddings[name] for name in table.names])
 
     def best_epoch(self) -> dict:
         """Number and validation figures of the epoch that was kept.
@@ -285,21 +301,25 @@ class SiameseBrain(sb.Brain):
             valid_stats=self._side(figures, "valid_"),
         )
 
-    def speaker_of(self, dataset) -> dict[str, str]:
-        """Speaker of each held-out utterance, by the name trials use.
+    def speakers_of(self, dataset, table: TrialTable) -> list[str]:
+        """Speaker of each utterance of a trial table.
 
         Arguments
         ---------
-        dataset : DynamicItemDataset or None
+        dataset : DynamicItemDataset
+            The manifest that holds the utterances.
+        table : TrialTable
 
         Returns
         -------
-        dict of str : str
+        list of str
+            In the order of ``table.names``.
         """
-        return {
+        speaker = {
             self._trial_name(row["wav"]): row["spk_id"]
-            for row in (dataset.data.values() if dataset else ())
+            for row in dataset.data.values()
         }
+        return [speaker[name] for name in table.names]
 
     @torch.no_grad()
     def speaker_means(self, dataset, clips: int = 8) -> torch.Tensor:
@@ -371,13 +391,13 @@ class SiameseBrain(sb.Brain):
 
     def _draw(self, scores, labels, threshold):
         folder = Path(self.hparams.figures_folder)
-        plot_distances(self.hparams.history.epochs, folder / "distances.png")
-        plot_scores(
-            scores,
-            labels,
-            threshold,
+        save_figure(
+            plot_distances(self.hparams.history.epochs),
+            folder / "distances.png",
+        )
+        save_figure(
+            plot_scores(scores, labels, threshold, title="validation trials"),
             folder / "scores_valid.png",
-            title="validation trials",
         )
 
     @staticmethod

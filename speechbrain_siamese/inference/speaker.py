@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from speechbrain.inference.speaker import SpeakerRecognition
 from speechbrain.utils.data_utils import split_path
 from speechbrain.utils.fetching import fetch
 
 from speechbrain_siamese.dataio.decoding import decode
+from speechbrain_siamese.processing.scoring import cosine_scores
 from speechbrain_siamese.utils.calibration import Calibration
+from speechbrain_siamese.utils.decision import Decision
 
 
 @dataclass(frozen=True)
@@ -228,32 +231,36 @@ class SiameseRecognition(SpeakerRecognition):
             If a file is no audio, too short or silent, or the export was
             written before calibration was part of it.
         """
-        calibration = self.calibration
-        embeddings = [
-            self.encode_batch(self.load_audio(path)[None])[:, 0].cpu()
-            for path in (path_x, path_y)
-        ]
-        cosine = torch.cosine_similarity(*embeddings)
-        score = float(cosine)
+        decision = self.decision
+        calibration = decision.calibration
+        embeddings = torch.cat(
+            [
+                self.encode_batch(self.load_audio(path)[None])[:, 0].cpu()
+                for path in (path_x, path_y)
+            ]
+        )
+        pair = np.array([0]), np.array([1])
+        scores = cosine_scores(embeddings, *pair)
+        score = float(scores[0])
         cohort = self.hparams.cohort
         return Comparison(
             score=score,
-            same=score > self.hparams.threshold,
+            same=score > decision.threshold,
             llr=float(calibration.llr(score)),
             probability=float(calibration.probability(score, prior)),
-            normalised=float(cohort.normalised(cosine, *embeddings))
+            normalised=float(cohort.normalised(scores, embeddings, *pair)[0])
             if cohort.usable
             else None,
         )
 
     @property
-    def calibration(self) -> Calibration:
-        """The export's line from cosines to log-likelihood ratios.
+    def decision(self) -> Decision:
+        """Threshold and calibration of cosines, as training chose them.
 
         Raises
         ------
         ValueError
-            If the export has none.
+            If the export has no calibration.
         """
         if not hasattr(self.hparams, "calibration_slope"):
             raise ValueError(
@@ -261,6 +268,25 @@ class SiameseRecognition(SpeakerRecognition):
                 "was part of it. Give the training command again: a finished "
                 "training only writes its export anew"
             )
-        return Calibration(
-            self.hparams.calibration_slope, self.hparams.calibration_intercept
+        return Decision(
+            self.hparams.threshold_target,
+            self.hparams.threshold,
+            Calibration(
+                self.hparams.calibration_slope,
+                self.hparams.calibration_intercept,
+            ),
+        )
+
+    @property
+    def normalised_decision(self) -> Decision | None:
+        """The same of AS-norm scores; None where the cohort is too small."""
+        if self.hparams.normalised_threshold is None:
+            return None
+        return Decision(
+            self.hparams.threshold_target,
+            self.hparams.normalised_threshold,
+            Calibration(
+                self.hparams.normalised_slope,
+                self.hparams.normalised_intercept,
+            ),
         )

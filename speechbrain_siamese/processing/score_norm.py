@@ -8,6 +8,7 @@ normalization in multilingual speaker recognition").
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch.nn.functional import normalize
 
@@ -37,9 +38,9 @@ class Cohort(torch.nn.Module):
     >>> cohort = Cohort(speakers=20, embedding_dim=4)
     >>> _ = torch.manual_seed(0)
     >>> cohort.fill(torch.randn(20, 4))
-    >>> enrol, test = torch.randn(3, 4), torch.randn(3, 4)
-    >>> cohort.normalised(torch.zeros(3), enrol, test).shape
-    torch.Size([3])
+    >>> enrol, test = np.array([0, 0, 1]), np.array([1, 2, 2])
+    >>> cohort.normalised(np.zeros(3), torch.randn(3, 4), enrol, test).shape
+    (3,)
     """
 
     def __init__(self, speakers: int, embedding_dim: int, top: int = 100):
@@ -84,73 +85,86 @@ class Cohort(torch.nn.Module):
         Raises
         ------
         ValueError
-            If there are too few voices.
+            If there are too few voices, or they are of another size.
         """
         if not self.usable:
             raise ValueError(
                 f"the cohort holds {len(self.voices)} speakers, expected at "
                 f"least {FEWEST}: use the score as it is"
             )
+        if embeddings.shape[-1] != self.voices.shape[-1]:
+            raise ValueError(
+                f"the embeddings have {embeddings.shape[-1]} values, the "
+                f"cohort's {self.voices.shape[-1]}: they are of another model"
+            )
         cosines = normalize(embeddings, dim=-1) @ self.voices.T
         top = cosines.topk(min(self.top, len(self.voices)), dim=-1).values
         return top.mean(dim=-1), top.std(dim=-1)
 
     def normalised(
-        self, scores: torch.Tensor, enrol: torch.Tensor, test: torch.Tensor
-    ) -> torch.Tensor:
+        self,
+        scores: np.ndarray,
+        embeddings: torch.Tensor,
+        enrol: np.ndarray,
+        test: np.ndarray,
+    ) -> np.ndarray:
         """Scores in deviations above those of strangers, mean of both sides.
 
         Arguments
         ---------
-        scores : torch.Tensor
+        scores : np.ndarray
             Cosines, (trials,).
-        enrol, test : torch.Tensor
-            Embeddings of both sides, (trials, dim).
+        embeddings : torch.Tensor
+            (utterances, dim); each is compared with the voices once.
+        enrol, test : np.ndarray
+            Positions in ``embeddings``, integers, (trials,).
 
         Returns
         -------
-        torch.Tensor
+        np.ndarray
             (trials,); higher is more alike, not limited to 1.
 
         Raises
         ------
         ValueError
-            If there are too few voices.
+            If there are too few voices, or they are of another size.
         """
+        mean, deviation = (side.numpy() for side in self.statistics(embeddings))
         return symmetric_norm(
-            scores, self.statistics(enrol), self.statistics(test)
+            scores,
+            (mean[enrol], deviation[enrol]),
+            (mean[test], deviation[test]),
         )
 
 
 def symmetric_norm(
-    scores: torch.Tensor,
-    enrol: tuple[torch.Tensor, torch.Tensor],
-    test: tuple[torch.Tensor, torch.Tensor],
-) -> torch.Tensor:
+    scores: np.ndarray,
+    enrol: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
     """Mean of a score's distances from both sides' strangers.
 
     Arguments
     ---------
-    scores : torch.Tensor
+    scores : np.ndarray
         (trials,)
-    enrol, test : tuple of torch.Tensor
+    enrol, test : tuple of np.ndarray
         Mean and deviation of each side's cohort scores, (trials,) each.
 
     Returns
     -------
-    torch.Tensor
+    np.ndarray
         (trials,)
 
     Example
     -------
-    >>> score = torch.tensor([0.5])
-    >>> easy = (torch.tensor([0.1]), torch.tensor([0.1]))
-    >>> like_everybody = (torch.tensor([0.3]), torch.tensor([0.2]))
-    >>> symmetric_norm(score, easy, like_everybody)
-    tensor([2.5000])
+    >>> easy = (np.array([0.1]), np.array([0.1]))
+    >>> like_everybody = (np.array([0.3]), np.array([0.2]))
+    >>> symmetric_norm(np.array([0.5]), easy, like_everybody).round(6)
+    array([2.5])
     """
     sides = [
-        (scores - mean) / deviation.clamp(min=1e-6)
+        (scores - mean) / np.maximum(deviation, 1e-6)
         for mean, deviation in (enrol, test)
     ]
     return (sides[0] + sides[1]) / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 #: Trials whose embeddings are gathered at a time: some 25 MB of them.
@@ -9,32 +10,32 @@ BLOCK = 1 << 14
 
 
 def cosine_scores(
-    embeddings: torch.Tensor, enrol: torch.Tensor, test: torch.Tensor
-) -> torch.Tensor:
+    embeddings: torch.Tensor, enrol: np.ndarray, test: np.ndarray
+) -> np.ndarray:
     """Cosine similarity of each trial, in bounded memory.
 
     Arguments
     ---------
     embeddings : torch.Tensor
         (utterances, dim)
-    enrol, test : torch.Tensor
+    enrol, test : np.ndarray
         Positions in ``embeddings``, integers, (trials,).
 
     Returns
     -------
-    torch.Tensor
+    np.ndarray
         float32, (trials,).
 
     Raises
     ------
     ValueError
-        If the embeddings are no matrix, or not finite.
+        If the embeddings are no matrix or not finite, or a position has none.
 
     Example
     -------
     >>> embeddings = torch.tensor([[3.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
-    >>> cosine_scores(embeddings, torch.tensor([0, 0]), torch.tensor([1, 2]))
-    tensor([0., 1.])
+    >>> cosine_scores(embeddings, np.array([0, 0]), np.array([1, 2]))
+    array([0., 1.], dtype=float32)
     """
     if embeddings.ndim != 2:
         raise ValueError(
@@ -46,10 +47,17 @@ def cosine_scores(
             "an embedding is NaN or infinite: look for a silent file or a "
             "diverged model"
         )
+    last = max(np.max(enrol, initial=-1), np.max(test, initial=-1))
+    if last >= len(embeddings):
+        raise ValueError(
+            f"a trial names utterance {last}, but there are embeddings of "
+            f"{len(embeddings)}: give one for each utterance"
+        )
     unit = torch.nn.functional.normalize(embeddings.float(), dim=-1)
+    enrol, test = torch.as_tensor(enrol), torch.as_tensor(test)
     scores = torch.empty(len(enrol))
     for start in range(0, len(enrol), BLOCK):
         part = slice(start, start + BLOCK)
         first, second = unit[enrol[part].long()], unit[test[part].long()]
         torch.linalg.vecdot(first, second, out=scores[part])
-    return scores
+    return scores.numpy()

@@ -37,15 +37,16 @@ _INFERENCE = """\
 # Written by speechbrain_siamese. Load it with
 #   from speechbrain.inference.speaker import SpeakerRecognition
 #   SpeakerRecognition.from_hparams(source=<this folder>)
-# The stock class decides at 0.25 unless told: pass threshold={threshold:.4f}.
+# The stock class decides at 0.25 unless told the threshold below.
 
 {recipe}
 sample_rate: {sample_rate}
 # Chosen on validation trials.
-threshold: {threshold!r}  # cosine; {target}
-calibration_slope: {calibration.slope!r}  # log-likelihood ratio per cosine
-calibration_intercept: {calibration.intercept!r}
-normalised_threshold: {normalised_threshold}  # of AS-norm scores; {target}
+threshold_target: {decision.target}
+threshold: {decision.threshold!r}  # cosine
+calibration_slope: {decision.calibration.slope!r}  # LLR per cosine
+calibration_intercept: {decision.calibration.intercept!r}
+{normalised}
 
 audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer
     sample_rate: !ref <sample_rate>
@@ -129,6 +130,7 @@ def export_model(
     label_encoder: CategoricalEncoder,
     sample_rate: int,
     decision: Decision,
+    normalised: Decision | None,
     report: dict,
 ) -> None:
     """Write the export folder, whole or not at all; replaces an older one.
@@ -148,6 +150,8 @@ def export_model(
         Hz.
     decision : Decision
         What scores mean.
+    normalised : Decision or None
+        What AS-norm scores mean; None where the cohort is too small.
     report : dict
         Figures and settings for the model card.
     """
@@ -167,16 +171,12 @@ def export_model(
     # looks for beside hyperparams.yaml, wherever the folder lies.
     label_encoder.save(new / "label_encoder.txt")
     label_encoder.save(new / "label_encoder.ckpt")
-    normalised = decision.normalised_threshold
-    normalised = "null" if normalised is None else repr(normalised)
     (new / "hyperparams.yaml").write_text(
         _INFERENCE.format(
             recipe=sections,
             sample_rate=sample_rate,
-            threshold=decision.threshold,
-            target=decision.target,
-            calibration=decision.calibration,
-            normalised_threshold=normalised,
+            decision=decision,
+            normalised=_normalised_section(normalised),
             embedding_dim=cohort.voices.shape[1],
             speakers=len(label_encoder),
         ),
@@ -186,6 +186,24 @@ def export_model(
         model_card(report, decision), encoding="utf-8"
     )
     _put_in_place(new, folder)
+
+
+def _normalised_section(decision: Decision | None) -> str:
+    """The same three values for scores that are normalised (AS-norm)."""
+    values = (
+        (None, None, None)
+        if decision is None
+        else (
+            decision.threshold,
+            decision.calibration.slope,
+            decision.calibration.intercept,
+        )
+    )
+    names = ("threshold", "slope", "intercept")
+    return "\n".join(
+        f"normalised_{name}: {'null' if value is None else repr(value)}"
+        for name, value in zip(names, values, strict=True)
+    )
 
 
 def _on_cpu(module: torch.nn.Module) -> dict:

@@ -129,8 +129,11 @@ def min_dcf(
 
 
 def verification_metrics(
-    scores: np.ndarray, labels: np.ndarray, threshold: float | None = None
-) -> dict[str, float]:
+    scores: np.ndarray,
+    labels: np.ndarray,
+    threshold: float | None = None,
+    cosine: bool = True,
+) -> dict[str, float | None]:
     """All figures of one trial list, ready for JSON.
 
     ``eer``, ``min_dcf_0.01``, ``min_dcf_0.05`` and ``auc`` look at all
@@ -141,27 +144,29 @@ def verification_metrics(
     Arguments
     ---------
     scores : np.ndarray
-        Cosine similarities, (trials,).
+        Higher is more alike, (trials,).
     labels : np.ndarray
         1 same speaker, 0 different, (trials,).
     threshold : float
         Accept above this score. ``None`` takes the EER threshold of these
         very trials, which flatters them: give one chosen on validation
         trials to judge test trials.
+    cosine : bool
+        Whether the scores are cosine similarities, which have distances.
 
     Returns
     -------
     metrics : dict
-        The figures above, ``distance_similar`` and
-        ``distance_dissimilar`` (mean Euclidean distance of the unit-length
-        embeddings, 0 to 2), ``trials_similar`` and ``trials_dissimilar``
+        The figures above, ``distance_similar`` and ``distance_dissimilar``
+        (mean Euclidean distance of the unit-length embeddings, 0 to 2; None
+        without cosines), ``trials_similar`` and ``trials_dissimilar``
         (counts, int).
 
     Raises
     ------
     ValueError
-        If the trials are unusable, a score is no cosine, or the threshold
-        is not finite.
+        If the trials are unusable, a score is no cosine where they are said
+        to be, or the threshold is not finite.
 
     Example
     -------
@@ -170,7 +175,7 @@ def verification_metrics(
     (0.0, 0.7, 2)
     """
     scores, labels = checked_trials(scores, labels)
-    _check_cosine(scores)
+    distances = _distances(scores) if cosine else None
     rate, eer_threshold = eer(scores, labels)
     if threshold is None:
         threshold = eer_threshold
@@ -184,8 +189,6 @@ def verification_metrics(
     precision, recall, f1, _ = precision_recall_fscore_support(
         labels, accepted, average="binary", zero_division=0.0
     )
-    # Rounding may lift a cosine just above 1; a distance is never below 0.
-    distances = np.sqrt(np.maximum(2 - 2 * scores, 0))
     return {
         "eer": rate,
         **{
@@ -198,8 +201,13 @@ def verification_metrics(
         "recall": float(recall),
         "f1": float(f1),
         "auc": float(auc(far, 1 - frr)),
-        "distance_similar": float(distances[labels == 1].mean()),
-        "distance_dissimilar": float(distances[labels == 0].mean()),
+        **{
+            name: float(distances[labels == label].mean()) if cosine else None
+            for label, name in (
+                (1, "distance_similar"),
+                (0, "distance_dissimilar"),
+            )
+        },
         "trials_similar": int((labels == 1).sum()),
         "trials_dissimilar": int((labels == 0).sum()),
     }
@@ -263,14 +271,16 @@ def checked_trials(
     return scores, labels
 
 
-def _check_cosine(scores):
-    """Refuse scores that can't be turned into distances."""
+def _distances(scores):
+    """Euclidean distances of unit-length embeddings with these cosines."""
     if np.abs(scores).max() > 1 + COSINE_ROUNDING:
         raise ValueError(
             f"scores reach from {scores.min():.4g} to {scores.max():.4g}, "
             "expected cosine similarities from -1 to 1: give the raw "
-            "cosines, or use eer and min_dcf, which take any score"
+            "cosines, or say that they are none (cosine=False)"
         )
+    # Rounding may lift a cosine just above 1; a distance is never below 0.
+    return np.sqrt(np.maximum(2 - 2 * scores, 0))
 
 
 def operating_points(

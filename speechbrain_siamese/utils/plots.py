@@ -1,16 +1,19 @@
-"""Pictures of a training run and of a trial list, as PNG files.
+"""Pictures of a training run and of a trial list, and how all pictures look.
 
 Colours are Okabe and Ito's (jfly.uni-koeln.de/color), which stay apart for
 colour-blind readers; line styles, markers and hatches tell the same in a
 print without colours. Figures are made without pyplot: no back end is
-chosen and no window or global state is touched.
+chosen and no window or global state is touched. They go into a PNG file by
+``save_figure``, and as they are into TensorBoard.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -19,6 +22,30 @@ from speechbrain_siamese.utils.whole_file import whole_file
 
 SIMILAR = "#0072B2"  # Okabe-Ito blue
 DISSIMILAR = "#D55E00"  # Okabe-Ito vermilion
+
+# Okabe-Ito without yellow, which is too pale for a line on white.
+COLOURS = (
+    SIMILAR,
+    DISSIMILAR,
+    "#009E73",  # green
+    "#CC79A7",  # purple
+    "#E69F00",  # orange
+    "#56B4E9",  # sky blue
+    "#000000",
+)
+# The counts of colours, lines and markers have no common divisor: taken in
+# turn, two of them together repeat late.
+LINES = (
+    "-",
+    "--",
+    ":",
+    "-.",
+    (0, (9, 2)),
+    (0, (4, 1.5, 1, 1.5, 1, 1.5)),
+    (0, (1, 3)),
+    (0, (2, 1)),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 
 # Key in the history, name in the legend, colour, line and marker.
 CURVES = (
@@ -29,7 +56,7 @@ CURVES = (
 )
 
 
-def plot_distances(history: list[dict], path: str | Path) -> None:
+def plot_distances(history: list[dict]) -> Figure:
     """Draw the mean distance of similar and dissimilar pairs over epochs.
 
     Arguments
@@ -39,20 +66,22 @@ def plot_distances(history: list[dict], path: str | Path) -> None:
         ``train_distance_dissimilar``, ``valid_distance_similar``,
         ``valid_distance_dissimilar`` (mean Euclidean distances). A distance
         of ``None`` or NaN is left out, and its neighbours are joined.
-    path : str or path
-        PNG file to write; missing folders are made.
+
+    Returns
+    -------
+    Figure
 
     Raises
     ------
     ValueError
-        If the history is empty or lacks a key, or the path isn't a PNG.
+        If the history is empty or lacks a key.
 
     Example
     -------
-    >>> tmpdir = getfixture("tmpdir")
     >>> keys = [key for key, *_ in CURVES]
     >>> history = [{"epoch": 1, **dict.fromkeys(keys, 1.0)}]
-    >>> plot_distances(history, tmpdir / "distances.png")
+    >>> len(plot_distances(history).axes[0].lines)
+    4
     """
     if not history:
         raise ValueError(
@@ -93,16 +122,19 @@ def plot_distances(history: list[dict], path: str | Path) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel("training time (epochs)")
     axes.set_ylabel("mean Euclidean distance (no unit)")
-    _finish(figure, axes, path)
+    dress(axes)
+    if axes.lines:
+        legend_below(figure, axes.lines)
+    return figure
 
 
 def plot_scores(
     scores: np.ndarray,
     labels: np.ndarray,
     threshold: float,
-    path: str | Path,
     title: str | None = None,
-) -> None:
+    unit: str = "cosine similarity (no unit)",
+) -> Figure:
     """Draw how the scores of same and of different speakers are spread.
 
     Both histograms have area 1, whatever the number of trials.
@@ -110,26 +142,31 @@ def plot_scores(
     Arguments
     ---------
     scores : np.ndarray
-        Cosine similarities, (trials,).
+        Scores, higher is more alike, (trials,).
     labels : np.ndarray
         1 same speaker, 0 different, (trials,).
     threshold : float
         Score above which a trial is accepted, drawn as a line.
-    path : str or path
-        PNG file to write; missing folders are made.
     title : str
         Text above the picture.
+    unit : str
+        What a score is, and its unit, for scores that are no cosines.
+
+    Returns
+    -------
+    Figure
 
     Raises
     ------
     ValueError
-        If the trials are unusable (see ``metrics.checked_trials``), the
-        threshold isn't finite, or the path isn't a PNG.
+        If the trials are unusable (see ``metrics.checked_trials``) or the
+        threshold isn't finite.
 
     Example
     -------
-    >>> tmpdir = getfixture("tmpdir")
-    >>> plot_scores([0.8, 0.1], [1, 0], 0.45, tmpdir / "scores.png")
+    >>> figure = plot_scores([0.8, 0.1], [1, 0], 0.45)
+    >>> figure.axes[0].get_xlabel()
+    'cosine similarity (no unit)'
     """
     scores, labels = checked_trials(scores, labels)
     if not np.isfinite(threshold):
@@ -164,28 +201,79 @@ def plot_scores(
         linestyle="--",
         label=f"threshold {threshold:.3f}",
     )
-    axes.set_xlabel("cosine similarity (no unit)")
-    axes.set_ylabel("density (per unit of similarity)")
+    axes.set_xlabel(unit)
+    axes.set_ylabel("density (per unit of the score)")
     if title is not None:
         axes.set_title(title)
-    _finish(figure, axes, path)
+    dress(axes)
+    legend_below(figure, [*axes.patches, *axes.lines])
+    return figure
 
 
-def _finish(figure, axes, path):
-    """Add grid and legend, and save: the file appears whole or not at all."""
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a picture: the file appears whole or not at all.
+
+    Arguments
+    ---------
+    figure : Figure
+    path : str or Path
+        PNG file to write; missing folders are made.
+
+    Raises
+    ------
+    ValueError
+        If the path doesn't end in .png.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "figures" / "scores.png"
+    >>> save_figure(plot_scores([0.8, 0.1], [1, 0], 0.45), path)
+    >>> path.is_file()
+    True
+    """
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(
             f"the picture's path is {path}, expected a name ending in .png: "
             "rename it, other formats are not written"
         )
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=150)
+
+
+def dress(axes: Axes) -> None:
+    """Give axes the look of all pictures: a faint grid, two open sides.
+
+    Arguments
+    ---------
+    axes : Axes
+    """
     axes.grid(alpha=0.3)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    if axes.get_legend_handles_labels()[0]:
-        # Below the axes: a legend inside may hide what it explains.
-        figure.legend(
-            loc="outside lower center", ncols=2, frameon=False, handlelength=3
-        )
-    with whole_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=150)
+
+
+def legend_below(
+    figure: Figure, handles: Sequence, names: Sequence[str] | None = None
+) -> None:
+    """Put the legend below the axes: inside it may hide what it explains.
+
+    Arguments
+    ---------
+    figure : Figure
+    handles : Sequence
+        Artists, or tuples of artists that are shown as one.
+    names : Sequence[str]
+        Theirs; the artists' own labels without.
+    """
+    names = names or [handle.get_label() for handle in handles]
+    # Two long names do not fit side by side.
+    columns = 2 if max(map(len, names)) < 36 else 1
+    figure.legend(
+        handles,
+        names,
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        handlelength=3,
+    )

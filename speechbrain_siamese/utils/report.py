@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from speechbrain.utils.logger import get_logger
 
-from speechbrain_siamese.dataio.manifests import Trial
 from speechbrain_siamese.dataio.splits import QUESTIONS
+from speechbrain_siamese.dataio.trial_table import TrialTable
 from speechbrain_siamese.utils.calibration import (
     cllr,
     expected_calibration_error,
@@ -19,7 +19,7 @@ from speechbrain_siamese.utils.calibration import (
 from speechbrain_siamese.utils.decision import Decision
 from speechbrain_siamese.utils.intervals import bootstrap_interval
 from speechbrain_siamese.utils.metrics import verification_metrics
-from speechbrain_siamese.utils.plots import plot_scores
+from speechbrain_siamese.utils.plots import plot_scores, save_figure
 from speechbrain_siamese.utils.whole_file import whole_file
 
 logger = get_logger(__name__)
@@ -37,50 +37,71 @@ MEANING = {
 
 def measure(
     scores: np.ndarray,
-    trials: Sequence[Trial],
-    speaker_of: Mapping[str, str],
-    decision: Decision,
+    table: TrialTable,
+    speakers: Sequence[str] | None,
+    decision: Decision | None,
+    cosine: bool = True,
 ) -> dict:
     """Figures of one trial list, with an interval for the EER.
 
     Arguments
     ---------
     scores : np.ndarray
-        Cosine scores, (trials,).
-    trials : Sequence[Trial]
-    speaker_of : Mapping[str, str]
-        Speaker of each utterance that the trials name.
-    decision : Decision
+        Higher is more alike, (trials,).
+    table : TrialTable
+    speakers : Sequence[str] or None
+        Speaker of each of the table's utterances; None if they are unknown.
+    decision : Decision or None
         Chosen elsewhere; decides accuracy, precision, recall, F1, and Cllr.
+        None judges at the EER threshold of these very trials, which flatters
+        them, and knows no Cllr.
+    cosine : bool
+        Whether the scores are cosines, which have distances.
 
     Returns
     -------
     dict
         As ``verification_metrics``; ``cllr`` of the calibrated scores,
-        ``min_cllr``, ``calibration_error`` (expected, at prior 0.5); and
-        ``eer_interval``: 95 %, by resampling speakers; None where they are
-        too few to tell.
+        ``min_cllr``, ``calibration_error`` (expected, at prior 0.5);
+        ``speakers`` (how many); and ``eer_interval``: 95 %, by resampling
+        speakers. None for what cannot be told: an interval where the speakers
+        are unknown or too few, distances without cosines.
     """
-    labels = np.array([trial.label for trial in trials])
-    enrol = [speaker_of[trial.enrol] for trial in trials]
-    test = [speaker_of[trial.test] for trial in trials]
-    figures = verification_metrics(scores, labels, decision.threshold)
-    promised = decision.calibration.probability(scores)
-    figures |= {
-        "cllr": cllr(decision.calibration.llr(scores), labels),
-        "min_cllr": min_cllr(scores, labels),
-        "calibration_error": expected_calibration_error(promised, labels),
+    labels = table.labels
+    figures: dict = {
+        **verification_metrics(
+            scores, labels, decision and decision.threshold, cosine
+        )
     }
-    interval = None
-    if len({*enrol, *test}) >= FEWEST_SPEAKERS:
-        interval = list(bootstrap_interval(scores, labels, enrol, test))
-    return {**figures, "eer_interval": interval}
+    figures |= {
+        "cllr": None,
+        "min_cllr": min_cllr(scores, labels),
+        "calibration_error": None,
+        "speakers": None,
+        "eer_interval": None,
+    }
+    if decision:
+        promised = decision.calibration.probability(scores)
+        figures["cllr"] = cllr(decision.calibration.llr(scores), labels)
+        figures["calibration_error"] = expected_calibration_error(
+            promised, labels
+        )
+    if speakers is not None:
+        _, number = np.unique(np.asarray(speakers), return_inverse=True)
+        enrol, test = number[table.enrol], number[table.test]
+        # A table may hold utterances that no trial names.
+        figures["speakers"] = len(np.union1d(enrol, test))
+        if figures["speakers"] >= FEWEST_SPEAKERS:
+            figures["eer_interval"] = list(
+                bootstrap_interval(scores, labels, enrol, test)
+            )
+    return figures
 
 
 def measure_questions(
     scores: Mapping[str, np.ndarray],
-    trials: Mapping[str, Sequence[Trial]],
-    speaker_of: Mapping[str, str],
+    tables: Mapping[str, TrialTable],
+    speakers: Mapping[str, Sequence[str]],
     decision: Decision,
     figures_folder: str | Path,
 ) -> dict[str, dict | None]:
@@ -90,8 +111,9 @@ def measure_questions(
     ---------
     scores : Mapping[str, np.ndarray]
         Scores of each question's trials.
-    trials : Mapping[str, Sequence[Trial]]
-    speaker_of : Mapping[str, str]
+    tables : Mapping[str, TrialTable]
+    speakers : Mapping[str, Sequence[str]]
+        Of each question's utterances.
     decision : Decision
         Chosen on the validation trials.
     figures_folder : str or Path
@@ -109,16 +131,16 @@ def measure_questions(
             logger.info("test, %s: no such data", MEANING[question])
             continue
         found = measure(
-            scores[question], trials[question], speaker_of, decision
+            scores[question], tables[question], speakers[question], decision
         )
         figures[question] = found
-        plot_scores(
+        figure = plot_scores(
             scores[question],
-            np.array([trial.label for trial in trials[question]]),
+            tables[question].labels,
             decision.threshold,
-            Path(figures_folder) / f"scores_{question}.png",
             title=MEANING[question],
         )
+        save_figure(figure, Path(figures_folder) / f"scores_{question}.png")
         between = (
             "95 %: {:.1f} to {:.1f} %".format(
                 *(100 * end for end in found["eer_interval"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,8 +14,8 @@ def test_scores_are_those_of_a_plain_loop(monkeypatch):
     monkeypatch.setattr(scoring, "BLOCK", 7)
     torch.manual_seed(0)
     embeddings = torch.randn(20, 5)
-    enrol, test = torch.randint(20, (50,)), torch.randint(20, (50,))
-    found = cosine_scores(embeddings, enrol.int(), test.int())
+    enrol, test = np.random.default_rng(0).integers(20, size=(2, 50))
+    found = cosine_scores(embeddings, enrol.astype(np.int32), test)
     for trial in range(50):
         a, b = embeddings[enrol[trial]], embeddings[test[trial]]
         expected = float(a @ b / (a.norm() * b.norm()))
@@ -26,8 +27,9 @@ def test_scores_are_those_of_a_plain_loop(monkeypatch):
     [
         (torch.zeros(3), r"shape \(3,\), expected \(utterances, dim\)"),
         (torch.full((2, 3), torch.nan), "NaN or infinite"),
+        (torch.ones(1, 3), "names utterance 1, but there are embeddings of 1"),
     ],
 )
 def test_what_cannot_be_scored_is_told(embeddings, message):
     with pytest.raises(ValueError, match=message):
-        cosine_scores(embeddings, torch.tensor([0]), torch.tensor([1]))
+        cosine_scores(embeddings, np.array([0]), np.array([1]))

@@ -23,10 +23,10 @@ from youtube_prepare import prepare_youtube, prepared_fingerprint
 from speechbrain_siamese.core import SiameseBrain
 from speechbrain_siamese.dataio.datasets import read_manifest, read_samples
 from speechbrain_siamese.dataio.demo import ensure_demo_corpus
-from speechbrain_siamese.dataio.manifests import read_trials
 from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
 from speechbrain_siamese.dataio.shards import ReadShards
 from speechbrain_siamese.dataio.splits import QUESTIONS
+from speechbrain_siamese.dataio.trial_table import read_trial_table
 from speechbrain_siamese.processing.score_norm import Cohort
 from speechbrain_siamese.utils.decision import choose_decision
 from speechbrain_siamese.utils.export import export_model, recipe_sections
@@ -79,7 +79,7 @@ def dataio_prep(hparams):
     # Drawn longer than a window: at the highest speed it still fills one.
     drawn = math.ceil(hparams["window_samples"] * max(hparams["speeds"]) / 100)
     trials = {
-        question: read_trials(path)
+        question: read_trial_table(path)
         for question in ("valid", *QUESTIONS)
         if (path := folder / f"trials_{question}.txt").is_file()
     }
@@ -244,24 +244,33 @@ def finish(brain, datasets, encoder, sections):
     voices = brain.speaker_means(datasets["train"])
     cohort = Cohort(*voices.shape)
     cohort.fill(voices)
-    valid = brain.trials["valid"]
-    decision = choose_decision(
-        valid, brain.embeddings, cohort, hparams.threshold_target
-    )
+    valid, target = brain.trials["valid"], hparams.threshold_target
+    scores = brain.score(valid)
+    decision = choose_decision(scores, valid.labels, target)
+    normalised = None
+    if cohort.usable:
+        embeddings = brain.embeddings_of(valid)
+        normalised = choose_decision(
+            cohort.normalised(scores, embeddings, valid.enrol, valid.test),
+            valid.labels,
+            target,
+        )
     best = brain.best_epoch()
     best["valid"] |= measure(
-        brain.score(valid)[0],
-        valid,
-        brain.speaker_of(datasets["valid"]),
-        decision,
+        scores, valid, brain.speakers_of(datasets["valid"], valid), decision
     )
     report = {
         **best,
         "decision": asdict(decision),
+        "normalised": asdict(normalised) if normalised else None,
         "test": measure_questions(
             brain.test_scores,
             brain.trials,
-            brain.speaker_of(datasets.get("test")),
+            {
+                question: brain.speakers_of(datasets["test"], table)
+                for question, table in brain.trials.items()
+                if question != "valid"
+            },
             decision,
             hparams.figures_folder,
         ),
@@ -294,6 +303,7 @@ def finish(brain, datasets, encoder, sections):
         label_encoder=encoder,
         sample_rate=hparams.sample_rate,
         decision=decision,
+        normalised=normalised,
         report=report,
     )
 
