@@ -1,0 +1,1 @@
+"""Two older designs and plain chance, to compare the model with."""
