@@ -28,6 +28,12 @@ _CONTAINERS = (
 """FFmpeg's demuxers that hold sound themselves. Playlists and scripts, which
 open other files, and pictures are not among them."""
 
+_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": ",".join(_CONTAINERS),
+}
+"""A playlist in disguise must reach for nothing else."""
+
 JOINED = 8192
 """Samples that a decoded piece holds at least: codecs give 20 ms at a time."""
 
@@ -57,6 +63,34 @@ def decode(path: str | Path, sample_rate: int) -> np.ndarray:
         If the file is missing, empty or holds nothing that can be decoded.
     """
     return np.concatenate(list(decode_blocks(path, sample_rate)))
+
+
+def audio_format(path: str | Path) -> str:
+    """Codec and rate of a file's sound.
+
+    Arguments
+    ---------
+    path : str | Path
+
+    Returns
+    -------
+    str
+        Such as ``opus, 48 kHz``.
+
+    Raises
+    ------
+    DecodingError
+        If the file is missing or holds no sound.
+    """
+    try:
+        with av.open(os.path.abspath(path), options=_OPTIONS) as container:
+            stream = container.streams.best("audio")
+            if stream is None:
+                raise DecodingError(f"{path}: no audio stream")
+            context = stream.codec_context
+            return f"{context.name}, {context.sample_rate / 1000:g} kHz"
+    except (av.FFmpegError, OSError) as error:
+        raise DecodingError(f"{path}: {error}") from error
 
 
 def decode_blocks(
@@ -138,13 +172,8 @@ def _mono_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
     av.logging.set_level(av.logging.PANIC)
     seconds = 0.0
     problems: list[str] = []
-    # An absolute path can't be mistaken for a URL ("a:b.wav"), and a
-    # playlist in disguise must reach for nothing else.
-    options = {
-        "protocol_whitelist": "file",
-        "format_whitelist": ",".join(_CONTAINERS),
-    }
-    with av.open(os.path.abspath(path), options=options) as container:
+    # An absolute path can't be mistaken for a URL ("a:b.wav").
+    with av.open(os.path.abspath(path), options=_OPTIONS) as container:
         stream = container.streams.best("audio")
         if stream is None:
             raise DecodingError(f"{path}: no audio stream")

@@ -142,7 +142,7 @@ def find_recordings(data_folder: str | Path) -> list[Recording]:
             kinds,
         )
 
-    people = _read_speakers(root / "speakers.csv")
+    people = read_speakers(root / "speakers.csv")
     folders = sorted({_nfc(path.parent.name) for path in files})
     unknown = sorted(set(people) - set(folders))
     if unknown:
@@ -201,8 +201,25 @@ def _audio_files(root: Path) -> tuple[list[Path], Counter]:
     return files, ignored
 
 
-def _read_speakers(path: Path) -> dict[str, tuple[str, str]]:
-    """Name and gender of each speaker's folder; empty without the file."""
+def read_speakers(path: Path) -> dict[str, tuple[str, str]]:
+    """Name and gender of each speaker's folder.
+
+    Arguments
+    ---------
+    path : Path
+        ``speakers.csv`` with the columns ``speaker, name, gender``; need not
+        exist.
+
+    Returns
+    -------
+    dict of str : tuple of str
+        By the folder's name; empty without the file.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be understood.
+    """
     if not path.is_file():
         return {}
     try:

@@ -14,6 +14,9 @@ from speechbrain_siamese.dataio.manifests import parse_trials
 
 logger = get_logger(__name__)
 
+#: Dissimilar pairs of a folder: beyond it they say no more, and take memory.
+MOST_PAIRS = 2_000_000
+
 
 @dataclass(frozen=True)
 class TrialTable:
@@ -109,7 +112,12 @@ def read_trial_table(path: str | Path) -> TrialTable:
     return table
 
 
-def every_pair(names: Sequence[str], speakers: Sequence[str]) -> TrialTable:
+def every_pair(
+    names: Sequence[str],
+    speakers: Sequence[str],
+    seed: int = 0,
+    most: int = MOST_PAIRS,
+) -> TrialTable:
     """Each utterance against each other one.
 
     Arguments
@@ -118,6 +126,10 @@ def every_pair(names: Sequence[str], speakers: Sequence[str]) -> TrialTable:
         Utterances.
     speakers : Sequence[str]
         Who speaks in each.
+    seed : int
+        Decides which dissimilar trials are drawn where there are too many.
+    most : int
+        Dissimilar trials; where there are more, so many are drawn.
 
     Returns
     -------
@@ -128,11 +140,29 @@ def every_pair(names: Sequence[str], speakers: Sequence[str]) -> TrialTable:
     >>> every_pair(["1", "2", "3"], ["a", "a", "b"]).labels.tolist()
     [1, 0, 0]
     """
-    enrol, test = np.triu_indices(len(names), 1)
+    count = len(names)
     _, own = np.unique(np.asarray(speakers), return_inverse=True)
+    if count * (count - 1) // 2 <= most:
+        enrol, test = np.triu_indices(count, 1)
+    else:
+        enrol, test = _drawn_pairs(own, seed, most)
     return TrialTable(
         list(names),
         (own[enrol] == own[test]).astype(np.int8),
         enrol.astype(np.int32),
         test.astype(np.int32),
     )
+
+
+def _drawn_pairs(own: np.ndarray, seed: int, most: int):
+    """All similar pairs, and some of the dissimilar ones, each once."""
+    pairs = []
+    for speaker in range(own.max() + 1):
+        clips = np.flatnonzero(own == speaker)
+        first, second = np.triu_indices(len(clips), 1)
+        pairs.append(np.stack([clips[first], clips[second]]))
+    drawn = np.random.default_rng(seed).integers(len(own), size=(2, 2 * most))
+    drawn = np.sort(drawn[:, own[drawn[0]] != own[drawn[1]]], axis=0)
+    _, first_time = np.unique(drawn[0] * len(own) + drawn[1], return_index=True)
+    pairs.append(drawn[:, np.sort(first_time)[:most]])
+    return np.concatenate(pairs, axis=1)

@@ -78,3 +78,17 @@ def test_every_pair_is_there_once_with_its_label():
     for pair, label in found.items():
         assert label == (len({name[0] for name in pair}) == 1)
     assert table.labels.dtype == np.int8
+
+
+def test_of_too_many_pairs_some_dissimilar_ones_are_drawn():
+    speakers = [str(k // 4) for k in range(80)]
+    names = [str(k) for k in range(80)]
+    found = every_pair(names, speakers, seed=3, most=500)
+    pairs = {frozenset((t.enrol, t.test)): t.label for t in trials_of(found)}
+    assert len(pairs) == len(found)
+    assert (found.labels == 1).sum() == 20 * 6
+    assert 400 < (found.labels == 0).sum() <= 500
+    for pair, label in pairs.items():
+        assert label == (len({int(name) // 4 for name in pair}) == 1)
+    again = every_pair(names, speakers, seed=3, most=500)
+    assert trials_of(found) == trials_of(again)

@@ -1,0 +1,398 @@
+#!/usr/bin/env python3
+"""Recipe for measuring an exported model, beside others on the same trials.
+
+To run this recipe, use the following command:
+> python evaluate.py hparams/evaluate.yaml --model=<export>
+
+It scores the trials that the training's preparation held out, or a list, or
+every pair of a folder, and leaves tables, pictures, raw scores, metrics.json
+and evaluation.html, one page that can be sent to a colleague.
+"""
+
+import json
+import resource
+import shlex
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import speechbrain as sb
+from hyperpyyaml import load_hyperpyyaml
+from speechbrain.inference.speaker import SpeakerRecognition
+from speechbrain.utils.logger import get_logger
+
+from speechbrain_siamese.dataio.decoding import decode
+from speechbrain_siamese.dataio.splits import QUESTIONS
+from speechbrain_siamese.dataio.trial_sets import (
+    folder_trials,
+    listed_trials,
+    prepared_trials,
+)
+from speechbrain_siamese.evaluation.comparison import (
+    calibration_table,
+    confused_table,
+    draw_trials,
+    length_table,
+    question_table,
+    slice_tables,
+    systems_table,
+)
+from speechbrain_siamese.evaluation.html_report import (
+    shown,
+    text_table,
+    write_report,
+)
+from speechbrain_siamese.evaluation.pictures import Pictures
+from speechbrain_siamese.evaluation.systems import (
+    EmbeddingSystem,
+    NormalisedSystem,
+    fitted_decision,
+    prepare_all,
+    score_all,
+)
+from speechbrain_siamese.evaluation.tables import FigureTable, ScoreFiles
+from speechbrain_siamese.evaluation.worst_errors import (
+    audio_player_data,
+    worst_errors,
+)
+from speechbrain_siamese.inference.embeddings import (
+    EmbeddingCache,
+    model_fingerprint,
+)
+from speechbrain_siamese.inference.speaker import SiameseRecognition
+from speechbrain_siamese.utils.plots import plot_distances
+from speechbrain_siamese.utils.ranges import check_range
+from speechbrain_siamese.utils.report import MEANING, write_metrics
+from speechbrain_siamese.utils.working_points import parse_target
+
+logger = get_logger(__name__)
+
+#: Worst errors of each kind that the page lets one hear.
+HEARD = 5
+
+
+def check_settings(hparams):
+    """Refuse settings out of their range before any work is done."""
+    if hparams["target"] is not None:
+        parse_target(hparams["target"])
+    for key, low, high, whole in (
+        ("lengths", 0.4, 3600, False),
+        ("enrolment_clips", 1, 1000, True),
+    ):
+        for value in hparams[key]:
+            check_range(key, value, low, high, whole=whole)
+    if hparams["trials"] and not hparams["audio_folder"]:
+        raise ValueError(
+            f"trials is {hparams['trials']}, but audio_folder is not given: "
+            "name the folder in which the list's paths begin"
+        )
+
+
+def open_encoder(kind, source, run_opts, output):
+    """Load an encoder from a folder or the hub, with a cache of its own."""
+    folder = Path(source)
+    is_local = folder.is_dir()
+    if is_local and not (folder / "hyperparams.yaml").is_file():
+        raise ValueError(
+            f"{source} holds no hyperparams.yaml, so it is no export: name "
+            "the folder 'export' that a training leaves"
+        )
+    savedir = None if is_local else output / "peers" / source.replace("/", "-")
+    try:
+        model = kind.from_hparams(
+            source=source, savedir=savedir, run_opts=run_opts
+        )
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{source} cannot be loaded ({type(error).__name__}: {error}). "
+            "Expected the folder of an export, or <user>/<name> of a "
+            "SpeechBrain encoder on the hub, which needs a connection. An "
+            "encoder without a threshold can be compared with, --peer="
+        ) from error
+    hyperparams = (folder if is_local else savedir) / "hyperparams.yaml"
+    fingerprint = model_fingerprint(
+        model, hyperparams.read_text(encoding="utf-8")
+    )
+    return model, EmbeddingCache(output / "embeddings", fingerprint)
+
+
+def find_sets(hparams, prepared):
+    """Validation trials (None if there are none) and the sets to measure."""
+    sets = []
+    if hparams["trials"]:
+        sets.append(listed_trials(hparams["trials"], hparams["audio_folder"]))
+    elif hparams["audio_folder"]:
+        sets.append(folder_trials(hparams["audio_folder"], hparams["seed"]))
+    # The unknown voice first: it is the one that tells what to expect.
+    for question in reversed(QUESTIONS):
+        if (prepared / f"trials_{question}.txt").is_file():
+            sets.append(prepared_trials(prepared, question, MEANING[question]))
+    if not sets:
+        raise ValueError(
+            f"there are no trials: {prepared} holds none that were held out; "
+            "give --trials=<list> --audio_folder=<folder>, or a folder alone"
+        )
+    valid = None
+    if (prepared / "trials_valid.txt").is_file():
+        valid = prepared_trials(prepared, "valid", "validation")
+    return valid, sets
+
+
+def open_systems(hparams, run_opts, output, prepared):
+    """The model, its AS-norm, peers and baselines, not yet prepared."""
+    model, cache = open_encoder(
+        SiameseRecognition, str(hparams["model"]), run_opts, output
+    )
+    ours = EmbeddingSystem("model", model, cache)
+    encoders, others = [ours], []
+    cohort = getattr(model.hparams, "cohort", None)
+    if cohort is not None and cohort.usable:
+        others.append(NormalisedSystem(ours, cohort))
+    peers = hparams["peer"] or []
+    for peer in [peers] if isinstance(peers, str) else peers:
+        found = open_encoder(SpeakerRecognition, peer, run_opts, output)
+        encoders.append(EmbeddingSystem(Path(peer).name, *found))
+    speech = None
+    if hparams["baselines"]:
+        # Only these need librosa.
+        from speechbrain_siamese.evaluation.older_designs import (
+            older_designs,
+            training_speech,
+        )
+
+        speech = training_speech(prepared, hparams["seed"])
+        others += older_designs(speech, hparams["seed"])
+    return encoders, others, speech
+
+
+def choose_decisions(systems, valid, model, target):
+    """Threshold and calibration of each system, by its name."""
+    own = {"model": model.decision, "model, AS-norm": model.normalised_decision}
+    decisions = {}
+    for system in systems:
+        decision = own.get(system.name)
+        if decision is None or (target and target != decision.target):
+            decision = fitted_decision(system, valid, target or "eer")
+        if target and decision is None:
+            raise ValueError(
+                f"target is {target}, but there are no validation trials to "
+                "choose a threshold on: name the training's prepared_folder"
+            )
+        decisions[system.name] = decision
+    return decisions
+
+
+def hear_errors(trials, scored):
+    """The worst errors, and players of their utterances."""
+    table, decision = trials.table, scored.decision
+    scores = scored.scores[trials.key]
+    wrong = worst_errors(
+        scores,
+        table.labels,
+        decision.threshold,
+        HEARD,
+        (table.enrol, table.test),
+    )
+    errors, players = [], {}
+    for kind, positions in zip(
+        ("false accept", "false reject"), wrong, strict=True
+    ):
+        for position in positions:
+            sides = int(table.enrol[position]), int(table.test[position])
+            score = float(scores[position])
+            errors.append(
+                {
+                    "kind": kind,
+                    "set": trials.title,
+                    "enrol": table.names[sides[0]],
+                    "test": table.names[sides[1]],
+                    "score": score,
+                    "threshold": decision.threshold,
+                    "probability": float(
+                        decision.calibration.probability(score)
+                    ),
+                }
+            )
+            for side in sides:
+                players[table.names[side]] = audio_player_data(
+                    decode(trials.paths[side], 16000), 16000
+                )
+    return errors, players
+
+
+def headline(row, trials, model):
+    """One sentence that tells what to expect."""
+    figures = row["figures"]
+    known = set(model.hparams.label_encoder.lab2ind)
+    heard = len(known & set(trials.speakers or ()))
+    text = f"{trials.title}: EER {shown('eer', figures['eer'])}"
+    if figures["eer_interval"]:
+        between = shown("eer_interval", figures["eer_interval"])
+        text += f" (95 %: {between})"
+    if figures["speakers"]:
+        text += f", {figures['speakers']} speakers"
+    if heard and trials.key not in ("session", "time"):
+        text += f"; {heard} of them have the name of a training speaker"
+    return text + "."
+
+
+def main(argv):
+    """Measure and report."""
+    hparams_file, run_opts, overrides = sb.parse_arguments(argv)
+    with open(hparams_file, encoding="utf-8") as fin:
+        hparams = load_hyperpyyaml(fin, overrides)
+    check_settings(hparams)
+    started = time.monotonic()
+    source = Path(hparams["model"])
+    prepared = Path(hparams["prepared_folder"] or source.parent / "prepared")
+    valid, sets = find_sets(hparams, prepared)
+    output = Path(
+        hparams["output_folder"] or source.parent / f"evaluation_{sets[0].key}"
+    )
+    sb.create_experiment_directory(
+        experiment_directory=output,
+        hyperparams_to_save=hparams_file,
+        overrides=overrides,
+    )
+    encoders, others, speech = open_systems(hparams, run_opts, output, prepared)
+    systems = [encoders[0], *others, *encoders[1:]]
+    model = encoders[0].model
+    everything, unusable = prepare_all(
+        systems, [*sets, *([valid] if valid else [])]
+    )
+    sets, valid = everything[: len(sets)], valid and everything[-1]
+    decisions = choose_decisions(systems, valid, model, hparams["target"])
+
+    scored = score_all(systems, sets, decisions)
+    ours, first = scored[0], sets[0]
+
+    files = ScoreFiles(output)
+    pictures = Pictures(output, hparams["use_tensorboard"])
+    tables = [
+        question_table(files, ours, sets),
+        *(systems_table(files, trials, scored) for trials in sets),
+        calibration_table(files, ours, sets),
+    ]
+    embeddings = encoders[0].embeddings(first.paths).numpy()
+    draw_trials(pictures, first, scored, embeddings, hparams["seed"])
+    tables.append(
+        length_table(
+            files, pictures, first, encoders, decisions, hparams["lengths"]
+        )
+    )
+    tables += slice_tables(
+        files, first, encoders[0], ours, hparams["enrolment_clips"]
+    )
+    if first.speakers is not None:
+        tables.append(confused_table(files, pictures, first, ours))
+        if speech is not None:
+            tables += older_tasks(
+                files, speech, valid, first, encoders, hparams["seed"]
+            )
+    draw_training(pictures, source.parent / "metrics.json")
+    errors, players = hear_errors(first, ours)
+    report = {
+        "title": f"Evaluation of {hparams['model']}",
+        "headline": headline(tables[0].rows[0], first, model),
+        "command": shlex.join(["python", "evaluate.py", *argv]),
+        "settings": {
+            key: str(hparams[key])
+            for key in (
+                "model",
+                "trials",
+                "audio_folder",
+                "target",
+                "peer",
+                "baselines",
+                "lengths",
+                "enrolment_clips",
+                "seed",
+            )
+        }
+        | {"prepared_folder": str(prepared)},
+        "versions": {
+            name: version(name)
+            for name in ("speechbrain-siamese", "speechbrain", "torch")
+        },
+        "tables": [table.as_dict() for table in tables if table.rows],
+        "pictures": pictures.shown,
+        "errors": errors,
+        "unusable": [
+            {"file": file, "reason": reason}
+            for file, reason in unusable.items()
+        ],
+        "seconds": time.monotonic() - started,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    write_metrics(report, output / "metrics.json")
+    page = write_report(report, output, players)
+    files.remove_others()
+    for table in report["tables"]:
+        logger.info("%s\n", text_table(table))
+    logger.info(report["headline"])
+    logger.info("page to look at and to send: %s", page)
+
+
+def older_tasks(files, speech, valid, trials, encoders, seed):
+    """One voice or two, and clusterings: the tasks of the 2019 design."""
+    from speechbrain_siamese.evaluation.tasks import clusterings, one_or_two
+
+    task = FigureTable(
+        files,
+        "one-or-two",
+        "Does a clip hold one voice or two",
+        "Two stretches of 4 s in all, joined; the speakers are others than "
+        "those of the training. The task of the 2019 design.",
+        (
+            "accuracy",
+            "precision",
+            "recall",
+            "f1",
+            "auc",
+            "threshold",
+            "clips",
+        ),
+        "one_or_two",
+    )
+    try:
+        one_or_two(task, speech, valid, trials, encoders, seed)
+    except ValueError as error:
+        logger.warning("one voice or two is left out: %s", error)
+    clusters = FigureTable(
+        files,
+        "clusterings",
+        "Do the utterances fall into speakers by themselves",
+        "Clustered into the true number of speakers. The Rand index and "
+        "mutual information favour many clusters: 'random' and the adjusted "
+        "forms, which are 0 by chance, tell by how much.",
+        (
+            "rand",
+            "adjusted_rand",
+            "mutual_information",
+            "adjusted_mutual_information",
+            "clusters",
+            "utterances",
+        ),
+        "clusterings",
+    )
+    clusterings(clusters, trials, encoders, seed)
+    return [task, clusters]
+
+
+def draw_training(pictures, path):
+    """Distances over epochs, where the training's figures are at hand."""
+    if not path.is_file():
+        return
+    epochs = json.loads(path.read_text(encoding="utf-8"))["epochs"]
+    pictures.add(
+        "distances",
+        "Distances over epochs",
+        "Mean Euclidean distance of similar and dissimilar pairs in training "
+        "and on validation trials: they should part, on both.",
+        plot_distances(epochs),
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

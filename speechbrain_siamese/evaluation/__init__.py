@@ -1,0 +1,1 @@
+"""What a model is worth: systems, slices and tables of their figures."""

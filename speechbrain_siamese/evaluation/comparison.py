@@ -1,0 +1,447 @@
+"""The tables and pictures of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from speechbrain.utils.logger import get_logger
+
+from speechbrain_siamese.dataio.decoding import audio_format
+from speechbrain_siamese.dataio.trial_sets import TrialSet
+from speechbrain_siamese.evaluation.confusion import confusion, most_confused
+from speechbrain_siamese.evaluation.error_curves import (
+    error_curve,
+    plot_det,
+    plot_roc,
+)
+from speechbrain_siamese.evaluation.pictures import Pictures
+from speechbrain_siamese.evaluation.projection import project
+from speechbrain_siamese.evaluation.slice_plots import (
+    plot_lengths,
+    plot_reliability,
+)
+from speechbrain_siamese.evaluation.slices import (
+    by_enrolment,
+    by_kind,
+    by_length,
+    trials_at,
+)
+from speechbrain_siamese.evaluation.speaker_plots import (
+    plot_confusion,
+    plot_embeddings,
+)
+from speechbrain_siamese.evaluation.systems import EmbeddingSystem, Scored
+from speechbrain_siamese.evaluation.tables import FigureTable, ScoreFiles
+from speechbrain_siamese.utils.calibration import Calibration, reliability
+from speechbrain_siamese.utils.decision import Decision
+from speechbrain_siamese.utils.plots import plot_scores
+
+logger = get_logger(__name__)
+
+#: Figures of a slice: what can be compared between slices.
+SLICE_COLUMNS = (
+    "eer",
+    "eer_interval",
+    "min_dcf_0.01",
+    "cllr",
+    "min_cllr",
+    "precision",
+    "recall",
+    "trials_similar",
+    "trials_dissimilar",
+    "speakers",
+)
+
+CALIBRATION_COLUMNS = (
+    "cllr",
+    "min_cllr",
+    "calibration_error",
+    "trials_similar",
+    "trials_dissimilar",
+    "speakers",
+)
+
+#: A cosine taken for a log-likelihood ratio: what is there without calibration.
+UNCALIBRATED = Calibration(slope=1.0, intercept=0.0)
+
+
+def question_table(
+    files: ScoreFiles, scored: Scored, sets: Sequence[TrialSet]
+) -> FigureTable:
+    """One system on each trial set.
+
+    Arguments
+    ---------
+    files : ScoreFiles
+    scored : Scored
+    sets : Sequence[TrialSet]
+
+    Returns
+    -------
+    FigureTable
+    """
+    table = FigureTable(
+        files,
+        "questions",
+        "What is asked",
+        "Only unknown voices tell what to expect of new people: a voice that "
+        "was trained on is known again more easily.",
+    )
+    for trials in sets:
+        table.add_trials(
+            trials.title,
+            f"{trials.key}, {scored.name}",
+            scored.scores[trials.key],
+            trials.table,
+            trials.speakers,
+            scored.decision,
+            scored.cosine,
+        )
+    return table
+
+
+def systems_table(
+    files: ScoreFiles, trials: TrialSet, systems: Sequence[Scored]
+) -> FigureTable:
+    """All systems on one trial set.
+
+    Arguments
+    ---------
+    files : ScoreFiles
+    trials : TrialSet
+    systems : Sequence[Scored]
+
+    Returns
+    -------
+    FigureTable
+    """
+    table = FigureTable(
+        files,
+        f"systems-{trials.key}",
+        f"Systems: {trials.title}",
+        "The same trials for all. Thresholds and calibrations were chosen on "
+        "validation trials, of other people, unless a row says otherwise.",
+    )
+    for system in systems:
+        table.add_trials(
+            system.name,
+            f"{trials.key}, {system.name}",
+            system.scores[trials.key],
+            trials.table,
+            trials.speakers,
+            system.decision,
+            system.cosine,
+            "" if system.decision else "threshold of these very trials",
+        )
+    return table
+
+
+def calibration_table(
+    files: ScoreFiles, scored: Scored, sets: Sequence[TrialSet]
+) -> FigureTable:
+    """What calibration gives, on people who neither trained nor calibrated.
+
+    Arguments
+    ---------
+    files, scored, sets
+        As for ``question_table``; the scores are cosines and the decision is
+        there.
+
+    Returns
+    -------
+    FigureTable
+    """
+    table = FigureTable(
+        files,
+        "calibration",
+        "Calibration",
+        "Before: the cosine taken for a log-likelihood ratio. Cllr above its "
+        "minimum is what poor calibration costs, 1 is what it costs to know "
+        "nothing.",
+        CALIBRATION_COLUMNS,
+    )
+    after = scored.decision
+    before = Decision("none", after.threshold, UNCALIBRATED)
+    for trials in sets:
+        for name, used in (("before", before), ("after", after)):
+            table.add_trials(
+                f"{trials.title}, {name}",
+                f"{trials.key}, {scored.name}",
+                scored.scores[trials.key],
+                trials.table,
+                trials.speakers,
+                used,
+            )
+    return table
+
+
+def length_table(
+    files: ScoreFiles,
+    pictures: Pictures,
+    trials: TrialSet,
+    systems: Sequence[EmbeddingSystem],
+    decisions: Mapping[str, Decision | None],
+    lengths: Sequence[float],
+) -> FigureTable:
+    """EER over the length of the clips, and its curve.
+
+    Arguments
+    ---------
+    files : ScoreFiles
+    pictures : Pictures
+    trials : TrialSet
+    systems : Sequence[EmbeddingSystem]
+    decisions : Mapping
+        By the system's name.
+    lengths : Sequence[float]
+        Seconds.
+
+    Returns
+    -------
+    FigureTable
+    """
+    table = FigureTable(
+        files,
+        "lengths",
+        f"Length of the clips: {trials.title}",
+        "The middle of each clip, silence included; a shorter clip is taken "
+        "whole.",
+        SLICE_COLUMNS,
+    )
+    rows = []
+    for system in systems:
+        for seconds, kept, scores in by_length(system, trials, lengths):
+            row = table.add_trials(
+                f"{system.name}, {seconds:g} s",
+                f"length {seconds:g} s, {system.name}",
+                scores,
+                kept.table,
+                kept.speakers,
+                decisions[system.name],
+            )
+            figures = {
+                key: row["figures"][key] for key in ("eer", "eer_interval")
+            }
+            rows.append({"name": system.name, "seconds": seconds, **figures})
+    if rows:
+        pictures.add(
+            "lengths",
+            "EER over the length of the clips",
+            "The same trials, cut; bars are 95 % intervals by resampling "
+            "speakers.",
+            plot_lengths(rows),
+        )
+    return table
+
+
+def slice_tables(
+    files: ScoreFiles,
+    trials: TrialSet,
+    system: EmbeddingSystem,
+    scored: Scored,
+    enrolment_clips: Sequence[int],
+) -> list[FigureTable]:
+    """By gender, by codec and by the number of enrolment clips.
+
+    Arguments
+    ---------
+    files : ScoreFiles
+    trials : TrialSet
+    system : EmbeddingSystem
+        Prepared.
+    scored : Scored
+        What it says.
+    enrolment_clips : Sequence[int]
+        Clips per person.
+
+    Returns
+    -------
+    list of FigureTable
+        Without rows where the data cannot tell.
+    """
+    scores, decision = scored.scores[trials.key], scored.decision
+    tables = []
+    for key, title, kinds in (
+        ("genders", "Gender", trials.genders),
+        ("formats", "Codec and sample rate", _formats(trials)),
+    ):
+        table = FigureTable(
+            files, key, f"{title}: {trials.title}", "", SLICE_COLUMNS
+        )
+        for kind, own in by_kind(trials.table, kinds):
+            table.add_trials(
+                kind,
+                f"{key}, {kind}",
+                scores[own],
+                trials_at(trials.table, own),
+                trials.speakers,
+                decision,
+            )
+        tables.append(table)
+    table = FigureTable(
+        files,
+        "enrolment",
+        f"Enrolment clips: {trials.title}",
+        "A person is the mean of the clips' embeddings; the tests are the "
+        "same in each row. More clips raise the scores of the same voice, so "
+        "the threshold of single clips errs to the safe side.",
+        SLICE_COLUMNS,
+    )
+    if trials.speakers is not None:
+        for count, own, speakers, found in by_enrolment(
+            system, trials, enrolment_clips
+        ):
+            table.add_trials(
+                f"{count} {'clip' if count == 1 else 'clips'}",
+                f"enrolment, {count} clips",
+                found,
+                own,
+                speakers,
+                decision,
+            )
+    return [*tables, table]
+
+
+def confused_table(
+    files: ScoreFiles,
+    pictures: Pictures,
+    trials: TrialSet,
+    scored: Scored,
+) -> FigureTable:
+    """Who is taken for whom.
+
+    Arguments
+    ---------
+    files : ScoreFiles
+    pictures : Pictures
+    trials : TrialSet
+        With known speakers.
+    scored : Scored
+
+    Returns
+    -------
+    FigureTable
+    """
+    speakers = np.asarray(trials.speakers)
+    enrol, test = speakers[trials.table.enrol], speakers[trials.table.test]
+    scores, labels = scored.scores[trials.key], trials.table.labels
+    found = confusion(scores, labels, enrol, test, scored.decision.threshold)
+    pictures.add(
+        "confusion",
+        "Who is taken for whom",
+        "Share of accepted trials of each two speakers: it should be dark on "
+        "the diagonal alone.",
+        plot_confusion(found),
+    )
+    table = FigureTable(
+        files,
+        "confused",
+        "Most confused pairs of speakers",
+        "Trials of two speakers that were taken for one.",
+        ("accepted", "trials", "threshold"),
+        "confusion",
+    )
+    for one, other, accepted, count in most_confused(found):
+        own = np.flatnonzero(
+            ((enrol == one) & (test == other))
+            | ((enrol == other) & (test == one))
+        )
+        table.add(
+            f"{one} and {other}",
+            {
+                "accepted": accepted,
+                "trials": count,
+                "threshold": scored.decision.threshold,
+            },
+            [
+                f"0\t{trials.table.names[a]}\t{trials.table.names[b]}\t{score!r}"
+                for a, b, score in zip(
+                    trials.table.enrol[own],
+                    trials.table.test[own],
+                    scores[own].tolist(),
+                    strict=True,
+                )
+            ],
+        )
+    return table
+
+
+def draw_trials(
+    pictures: Pictures,
+    trials: TrialSet,
+    systems: Sequence[Scored],
+    embeddings: np.ndarray,
+    seed: int,
+) -> None:
+    """Score histogram, DET, ROC, reliability and the map of embeddings.
+
+    Arguments
+    ---------
+    pictures : Pictures
+    trials : TrialSet
+    systems : Sequence[Scored]
+        The first one is judged, the others stand beside it.
+    embeddings : np.ndarray
+        Of the first one, (utterances, dim).
+    seed : int
+        Of the map.
+    """
+    model, labels = systems[0], trials.table.labels
+    scores, decision = model.scores[trials.key], model.decision
+    pictures.add(
+        "scores",
+        "Scores",
+        "The further the two hills are apart, the better; what lies on the "
+        "wrong side of the threshold is decided wrongly.",
+        plot_scores(scores, labels, decision.threshold, trials.title),
+    )
+    sides = None
+    if trials.speakers is not None:
+        speakers = np.asarray(trials.speakers)
+        sides = speakers[trials.table.enrol], speakers[trials.table.test]
+    curves = [error_curve(model.name, scores, labels, sides)]
+    curves += [
+        error_curve(system.name, system.scores[trials.key], labels)
+        for system in systems[1:]
+    ]
+    pictures.add(
+        "det",
+        "DET: both errors at every threshold",
+        "Nearer to the lower left corner is better; the dot is the equal "
+        "error rate, the band the 95 % interval of the first system.",
+        plot_det(curves),
+    )
+    pictures.add(
+        "roc",
+        "ROC: what is found at what price",
+        "Nearer to the upper left corner is better.",
+        plot_roc(curves),
+    )
+    before, after = (
+        reliability(used.probability(scores), labels)
+        for used in (UNCALIBRATED, decision.calibration)
+    )
+    pictures.add(
+        "reliability",
+        "Do the probabilities mean what they say",
+        "At a prior of 0.5. On the line, of those trials that were promised "
+        "70 % seventy in a hundred are one voice.",
+        plot_reliability(before, after),
+    )
+    if trials.speakers is not None:
+        points = project(embeddings, seed)
+        pictures.add(
+            "embeddings",
+            "Embeddings in two dimensions",
+            "Each mark is a clip (t-SNE of the embeddings); marks of one "
+            "speaker should lie together. Distances between groups mean "
+            "little.",
+            plot_embeddings(points, trials.speakers),
+        )
+
+
+def _formats(trials: TrialSet) -> list[str]:
+    """Codec and rate of each utterance; all empty where they are the same."""
+    formats = [audio_format(path) for path in trials.paths]
+    return formats if len(set(formats)) > 1 else [""] * len(formats)

@@ -1,0 +1,316 @@
+"""The evaluation as a user runs it: every figure, from outside."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def load(path: Path):
+    """Import a module of the tests, which are no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+naive = load(ROOT / "tests" / "evaluation" / "naive.py")
+
+
+def evaluate(tiny, cwd: Path = ROOT, **settings):
+    """Run the user's command to its end."""
+    options = [f"--{key}={value}" for key, value in settings.items()]
+    return subprocess.run(
+        [sys.executable, "evaluate.py", "hparams/evaluate.yaml", *options],
+        cwd=cwd,
+        env=tiny.environment(),
+        capture_output=True,
+        text=True,
+        timeout=1200,
+    )
+
+
+class Cells(HTMLParser):
+    """The figures that the page shows: (table, scores, figure) to text."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.shown: dict[tuple[int, str, str], str] = {}
+        self.row = self.figure = None
+        self.tables = 0
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.tables += tag == "table"
+        if tag == "tr":
+            self.row = attributes.get("data-scores")
+        if tag in ("td", "th"):
+            self.figure = attributes.get("data-figure")
+            if self.row and self.figure:
+                key = (self.tables, self.row, self.figure)
+                self.shown[key] = ""
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.figure = None
+
+    def handle_data(self, data):
+        if self.row and self.figure:
+            self.shown[(self.tables, self.row, self.figure)] += data
+
+
+def numbers(text: str, percent: bool) -> list[float]:
+    """What a cell says, as numbers; nothing for a dash."""
+    words = text.replace("%", "").replace(",", "").replace("to", " ").split()
+    return [
+        float(word) / (100 if percent else 1) for word in words if word != "–"
+    ]
+
+
+PERCENT = {"accepted", "accuracy", "eer", "eer_interval", "precision", "recall"}
+
+
+def check_page(folder: Path) -> set[str]:
+    """Recompute all that the page shows; returns the figures' names."""
+    report = json.loads((folder / "metrics.json").read_text())
+    cells = Cells((folder / "evaluation.html").read_text(encoding="utf-8"))
+    checked = set()
+    for position, table in enumerate(report["tables"], start=1):
+        for row in table["rows"]:
+            expected = naive.figures_of(table, row, folder)
+            for key in table["columns"]:
+                text = cells.shown[(position, row["scores"], key)].strip()
+                value = row["figures"][key]
+                where = (table["key"], row["name"], key, text)
+                percent = key in PERCENT or "%" in text
+                if value is None:
+                    assert text == "–", where
+                    assert expected.get(key) is None or "distance" in key, where
+                    continue
+                wanted = np.atleast_1d(expected[key]).tolist()
+                assert np.allclose(value, wanted, atol=1e-9), where
+                close = 0.51e-3
+                assert np.allclose(
+                    numbers(text, percent), wanted, atol=close
+                ), where
+                checked.add(key)
+    return checked
+
+
+@pytest.fixture(scope="module")
+def evaluated(tiny, trained, tiny_data, tmp_path_factory):
+    """Folder of an evaluation on every pair of the recordings."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    data = shutil.copytree(tiny_data, folder / "नेता")
+    (data / "voice0" / "empty.wav").touch()
+    (data / "voice1" / "<b>text.mp3").write_text("no sound")
+    (data / "speakers.csv").write_text(
+        "speaker,gender\n"
+        + "".join(f"voice{k},{'mf'[k % 2]}\n" for k in range(8))
+    )
+    done = evaluate(
+        tiny,
+        model=trained / "export",
+        audio_folder=data,
+        output_folder=folder / "out",
+        lengths="[1,3]",
+        enrolment_clips="[1]",
+        use_tensorboard=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder / "out", done
+
+
+def test_every_figure_of_the_page_follows_from_the_raw_scores(evaluated):
+    checked = check_page(evaluated[0])
+    assert checked >= {
+        "eer",
+        "eer_interval",
+        "min_dcf_0.01",
+        "min_dcf_0.05",
+        "cllr",
+        "min_cllr",
+        "calibration_error",
+        "auc",
+        "accuracy",
+        "precision",
+        "recall",
+        "f1",
+        "threshold",
+        "distance_similar",
+        "distance_dissimilar",
+        "trials_similar",
+        "trials_dissimilar",
+        "speakers",
+        "accepted",
+        "trials",
+    }
+
+
+def test_all_questions_and_slices_are_there(evaluated):
+    report = json.loads((evaluated[0] / "metrics.json").read_text())
+    tables = {table["key"]: table for table in report["tables"]}
+    asked = [row["name"] for row in tables["questions"]["rows"]]
+    assert asked == [
+        "every pair of नेता",
+        "unknown voice",
+        "known voice, new recording",
+        "known voice, known recording",
+    ]
+    assert {"lengths", "genders", "formats", "enrolment"} <= set(tables)
+    genders = [row["name"] for row in tables["genders"]["rows"]]
+    assert genders == ["f", "m"]
+    assert report["headline"].startswith("every pair of नेता: EER ")
+    assert "have the name of a training speaker" in report["headline"]
+
+
+def test_threshold_and_calibration_are_those_of_the_export(evaluated, trained):
+    text = (trained / "export" / "hyperparams.yaml").read_text()
+    plain = [line for line in text.splitlines() if "!" not in line]
+    written = yaml.safe_load("\n".join(line for line in plain if ": " in line))
+    report = json.loads((evaluated[0] / "metrics.json").read_text())
+    row = report["tables"][0]["rows"][0]
+    assert row["figures"]["threshold"] == written["threshold"]
+    line = row["decision"]["calibration"]
+    assert line["slope"] == written["calibration_slope"]
+    assert line["intercept"] == written["calibration_intercept"]
+
+
+def test_unusable_files_are_listed_and_cost_only_their_trials(evaluated):
+    report = json.loads((evaluated[0] / "metrics.json").read_text())
+    reasons = {
+        Path(entry["file"]).name: entry["reason"]
+        for entry in report["unusable"]
+    }
+    assert set(reasons) == {"empty.wav", "<b>text.mp3"}
+    assert "zero bytes" in reasons["empty.wav"]
+    figures = report["tables"][0]["rows"][0]["figures"]
+    # Of 16 recordings, two of each of 8 voices.
+    assert figures["trials_similar"] == 8
+    assert figures["trials_similar"] + figures["trials_dissimilar"] == 120
+    page = (evaluated[0] / "evaluation.html").read_text(encoding="utf-8")
+    assert "<b>text" not in page
+
+
+def test_log_and_terminal_show_the_tables(evaluated):
+    folder, done = evaluated
+    for text in (done.stderr + done.stdout, (folder / "log.txt").read_text()):
+        assert "every pair of नेता" in text
+        assert "minDCF" in text
+
+
+def test_pictures_are_files_and_in_tensorboard(evaluated):
+    from tensorboard.backend.event_processing.event_accumulator import (
+        EventAccumulator,
+    )
+
+    folder, _ = evaluated
+    names = {path.stem for path in (folder / "figures").iterdir()}
+    assert names == {
+        "scores",
+        "det",
+        "roc",
+        "reliability",
+        "embeddings",
+        "confusion",
+        "lengths",
+        "distances",
+    }
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    assert set(events.Tags()["images"]) == names
+
+
+def test_second_run_takes_embeddings_from_the_cache(
+    evaluated, tiny, trained, tiny_data, tmp_path
+):
+    """A list of some of the same files, with another working point."""
+    names = [f"voice{k}/rec{n}" for k in range(4) for n in (1, 2)]
+    files = [
+        next(tiny_data.glob(f"{name}.*")).relative_to(tiny_data)
+        for name in names
+    ]
+    trials = tmp_path / "list.txt"
+    trials.write_text(
+        f"1 {files[0]} {files[1]}\n1 {files[2]} {files[3]}\n"
+        f"0 {files[0]} {files[2]}\n0 {files[1]} {files[4]}\n"
+        f"0 {files[1]} nowhere/none.wav\n0 {files[0]} {files[2]}\n"
+    )
+    done = evaluate(
+        tiny,
+        model=trained / "export",
+        trials=trials,
+        audio_folder=tiny_data,
+        output_folder=tmp_path / "out",
+        target="recall=0.5",
+        lengths="[1]",
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    log = done.stdout + done.stderr
+    assert "1 trials are there more than once" in log
+    report = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert "no such file" in report["unusable"][0]["reason"]
+    row = report["tables"][0]["rows"][0]
+    assert row["decision"]["target"] == "recall=0.5"
+    valid = naive.read(tmp_path / "out" / row["scores"])
+    assert len(valid[0]) == 5
+    check_page(tmp_path / "out")
+
+
+def test_every_mistake_is_told(tiny, trained, tiny_data, tmp_path):
+    one_class = tmp_path / "one_class.txt"
+    files = sorted(tiny_data.glob("voice*/*"))
+    one_class.write_text(
+        f"1 {files[0].relative_to(tiny_data)} "
+        f"{files[1].relative_to(tiny_data)}\n"
+    )
+    missing = tmp_path / "missing.txt"
+    missing.write_text("1 a/1.wav a/2.wav\n0 a/1.wav b/1.wav\n")
+    bare = shutil.copytree(trained / "export", tmp_path / "bare")
+    text = (bare / "hyperparams.yaml").read_text()
+    lines = [
+        line
+        for line in text.splitlines()
+        if not line.startswith(("threshold:", "normalised_threshold"))
+    ]
+    (bare / "hyperparams.yaml").write_text("\n".join(lines))
+    for settings, words in (
+        ({"model": tmp_path / "no"}, "cannot be loaded"),
+        ({"model": tiny_data}, "holds no hyperparams.yaml"),
+        ({"model": bare}, "threshold"),
+        ({"trials": one_class}, "audio_folder is not given"),
+        (
+            {"trials": one_class, "audio_folder": tiny_data},
+            "all 1 trials have label 1",
+        ),
+        (
+            {"trials": missing, "audio_folder": tiny_data},
+            "no trial is left",
+        ),
+        ({"target": "fpr=2"}, "target is 'fpr 2'"),
+        ({"lengths": "[0]"}, "lengths is 0"),
+        ({"prepared_folder": tmp_path}, "there are no trials"),
+    ):
+        options = {
+            "model": trained / "export",
+            "output_folder": tmp_path / "out",
+            "audio_folder": "",
+            **settings,
+        }
+        options = {key: value for key, value in options.items() if value}
+        done = evaluate(tiny, **options)
+        assert done.returncode != 0, settings
+        assert words in done.stderr, (settings, done.stderr[-2000:])
+        assert not (tmp_path / "out" / "evaluation.html").exists()
