@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+import torch
+from hyperpyyaml import load_hyperpyyaml
 
 ROOT = Path(__file__).resolve().parent.parent
+RECIPE = ROOT / "recipes" / "YouTubeSpeakers" / "SpeakerRec"
 
 
 def load(path: Path):
@@ -42,25 +45,27 @@ def evaluate(tiny, cwd: Path = ROOT, **settings):
 
 
 class Cells(HTMLParser):
-    """The figures that the page shows: (table, scores, figure) to text."""
+    """The figures that the page shows: (table, row, figure) to text."""
 
     def __init__(self, page: str):
         super().__init__()
-        self.shown: dict[tuple[int, str, str], str] = {}
-        self.row = self.figure = None
-        self.tables = 0
+        self.shown: dict[tuple[int, int, str], str] = {}
+        self.scores: dict[tuple[int, int], str] = {}
+        self.figure = None
+        self.tables = self.row = 0
         self.feed(page)
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
-        self.tables += tag == "table"
-        if tag == "tr":
-            self.row = attributes.get("data-scores")
+        if tag == "table":
+            self.tables, self.row = self.tables + 1, 0
+        if tag == "tr" and "data-scores" in attributes:
+            self.row += 1
+            self.scores[self.tables, self.row] = attributes["data-scores"]
         if tag in ("td", "th"):
             self.figure = attributes.get("data-figure")
             if self.row and self.figure:
-                key = (self.tables, self.row, self.figure)
-                self.shown[key] = ""
+                self.shown[self.tables, self.row, self.figure] = ""
 
     def handle_endtag(self, tag):
         if tag in ("td", "th"):
@@ -68,7 +73,7 @@ class Cells(HTMLParser):
 
     def handle_data(self, data):
         if self.row and self.figure:
-            self.shown[(self.tables, self.row, self.figure)] += data
+            self.shown[self.tables, self.row, self.figure] += data
 
 
 def numbers(text: str, percent: bool) -> list[float]:
@@ -88,10 +93,11 @@ def check_page(folder: Path) -> set[str]:
     cells = Cells((folder / "evaluation.html").read_text(encoding="utf-8"))
     checked = set()
     for position, table in enumerate(report["tables"], start=1):
-        for row in table["rows"]:
+        for number, row in enumerate(table["rows"], start=1):
+            assert cells.scores[position, number] == row["scores"]
             expected = naive.figures_of(table, row, folder)
             for key in table["columns"]:
-                text = cells.shown[(position, row["scores"], key)].strip()
+                text = cells.shown[position, number, key].strip()
                 value = row["figures"][key]
                 where = (table["key"], row["name"], key, text)
                 percent = key in PERCENT or "%" in text
@@ -178,8 +184,10 @@ def test_all_questions_and_slices_are_there(evaluated):
 
 def test_threshold_and_calibration_are_those_of_the_export(evaluated, trained):
     text = (trained / "export" / "hyperparams.yaml").read_text()
-    plain = [line for line in text.splitlines() if "!" not in line]
-    written = yaml.safe_load("\n".join(line for line in plain if ": " in line))
+    written = {
+        key: float(value)
+        for key, value in re.findall(r"^(\w+): (-?\d[\d.e+-]*)", text, re.M)
+    }
     report = json.loads((evaluated[0] / "metrics.json").read_text())
     row = report["tables"][0]["rows"][0]
     assert row["figures"]["threshold"] == written["threshold"]
@@ -250,6 +258,7 @@ def test_second_run_takes_embeddings_from_the_cache(
     )
     done = evaluate(
         tiny,
+        RECIPE,
         model=trained / "export",
         trials=trials,
         audio_folder=tiny_data,
@@ -287,9 +296,13 @@ def test_every_mistake_is_told(tiny, trained, tiny_data, tmp_path):
     ]
     (bare / "hyperparams.yaml").write_text("\n".join(lines))
     for settings, words in (
-        ({"model": tmp_path / "no"}, "cannot be loaded"),
+        ({"model": tmp_path / "no"}, "which is no folder: name the folder"),
+        ({"model": "no/encoder"}, "there are no trials"),
         ({"model": tiny_data}, "holds no hyperparams.yaml"),
-        ({"model": bare}, "threshold"),
+        (
+            {"model": bare, "prepared_folder": trained / "prepared"},
+            "Need hparams['threshold']",
+        ),
         ({"trials": one_class}, "audio_folder is not given"),
         (
             {"trials": one_class, "audio_folder": tiny_data},
@@ -312,5 +325,84 @@ def test_every_mistake_is_told(tiny, trained, tiny_data, tmp_path):
         options = {key: value for key, value in options.items() if value}
         done = evaluate(tiny, **options)
         assert done.returncode != 0, settings
-        assert words in done.stderr, (settings, done.stderr[-2000:])
+        said = done.stdout + done.stderr
+        assert words in said, (settings, said[-2000:])
         assert not (tmp_path / "out" / "evaluation.html").exists()
+
+
+ECAPA = """\
+compute_features: !new:speechbrain.lobes.features.Fbank
+    n_mels: 24
+mean_var_norm: !new:speechbrain.processing.features.InputNormalization
+    norm_type: sentence
+    std_norm: False
+embedding_model: !new:speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN
+    input_size: 24
+    channels: [16, 16, 16, 16, 48]
+    kernel_sizes: [5, 3, 3, 3, 1]
+    dilations: [1, 2, 3, 4, 1]
+    attention_channels: 16
+    lin_neurons: 24
+mean_var_norm_emb: !new:speechbrain.processing.features.InputNormalization
+    norm_type: global
+    std_norm: False
+modules:
+    compute_features: !ref <compute_features>
+    mean_var_norm: !ref <mean_var_norm>
+    embedding_model: !ref <embedding_model>
+    mean_var_norm_emb: !ref <mean_var_norm_emb>
+pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+    loadables:
+        embedding_model: !ref <embedding_model>
+        mean_var_norm_emb: !ref <mean_var_norm_emb>
+"""
+
+
+@pytest.fixture
+def ecapa(tmp_path):
+    """A folder with an encoder of SpeechBrain's, as the hub has them."""
+    folder = tmp_path / "ecapa"
+    folder.mkdir()
+    (folder / "hyperparams.yaml").write_text(ECAPA)
+    made = load_hyperpyyaml(ECAPA)
+    torch.save(
+        made["embedding_model"].state_dict(), folder / "embedding_model.ckpt"
+    )
+    norm = made["mean_var_norm_emb"]
+    norm.count, norm.glob_mean = 1, torch.zeros(24)
+    norm.glob_std = torch.ones(24)
+    norm._save(folder / "mean_var_norm_emb.ckpt")
+    return folder
+
+
+@pytest.mark.slow
+def test_peers_and_baselines_stand_in_the_same_table(
+    tiny, trained, ecapa, tmp_path
+):
+    done = evaluate(
+        tiny,
+        model=trained / "export",
+        output_folder=tmp_path / "out",
+        peer=ecapa,
+        baselines=True,
+        lengths="[2]",
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    report = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    tables = {table["key"]: table["rows"] for table in report["tables"]}
+    systems = {row["name"]: row["figures"] for row in tables["systems-speaker"]}
+    assert list(systems) == [
+        "model",
+        "random",
+        "nearest neighbours",
+        "network of 2019",
+        "GMM-UBM",
+        "ecapa",
+    ]
+    assert len({f["trials_similar"] for f in systems.values()}) == 1
+    assert systems["GMM-UBM"]["auc"] > 0.6 > systems["random"]["auc"] - 0.1
+    task = {row["name"]: row["figures"] for row in tables["one-or-two"]}
+    assert {"embeddings, model", "embeddings, ecapa"} < set(task)
+    assert sum("network of 2019, seed" in name for name in task) == 5
+    assert "k-means, ecapa" in [row["name"] for row in tables["clusterings"]]
+    check_page(tmp_path / "out")

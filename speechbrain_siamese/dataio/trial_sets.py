@@ -10,6 +10,7 @@ import numpy as np
 
 from speechbrain_siamese.dataio.manifests import read_rows
 from speechbrain_siamese.dataio.recordings import (
+    ascii_id,
     find_recordings,
     read_speakers,
 )
@@ -104,6 +105,8 @@ def listed_trials(path: str | Path, audio_folder: str | Path) -> TrialSet:
     speakers = speakers_by_folder(table)
     people = read_speakers(root / "speakers.csv")
     genders = [people.get(name, ("", ""))[1] for name in speakers or ()]
+    if speakers is not None:
+        speakers = [ascii_id(name) for name in speakers]
     return TrialSet(
         key=path.stem,
         title=f"trials of {path.name}",

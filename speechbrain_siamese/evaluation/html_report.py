@@ -212,6 +212,8 @@ def _number(value, percent):
         value, decimals = 100 * value, 1
     elif isinstance(value, Integral):
         return f"{value:,}"
+    elif 0 < abs(value) < 0.0005:
+        return f"{value:.1e}"
     else:
         decimals = 3
     # Adding 0 turns -0.0 into 0.0.

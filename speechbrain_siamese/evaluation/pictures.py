@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from speechbrain_siamese.utils.plots import save_figure
+from speechbrain_siamese.dataio.trial_sets import TrialSet
+from speechbrain_siamese.evaluation.error_curves import (
+    error_curve,
+    plot_det,
+    plot_roc,
+)
+from speechbrain_siamese.evaluation.projection import project
+from speechbrain_siamese.evaluation.slice_plots import plot_reliability
+from speechbrain_siamese.evaluation.speaker_plots import plot_embeddings
+from speechbrain_siamese.evaluation.systems import Scored
+from speechbrain_siamese.utils.calibration import Calibration, reliability
+from speechbrain_siamese.utils.plots import plot_scores, save_figure
+
+#: A cosine taken for a log-likelihood ratio: what is there without calibration.
+UNCALIBRATED = Calibration(slope=1.0, intercept=0.0)
 
 
 class Pictures:
@@ -68,3 +84,77 @@ class Pictures:
         if self.writer:
             self.writer.add_figure(key, figure)
             self.writer.flush()
+
+
+def draw_trials(
+    pictures: Pictures,
+    trials: TrialSet,
+    systems: Sequence[Scored],
+    embeddings: np.ndarray,
+    seed: int,
+) -> None:
+    """Score histogram, DET, ROC, reliability and the map of embeddings.
+
+    Arguments
+    ---------
+    pictures : Pictures
+    trials : TrialSet
+    systems : Sequence[Scored]
+        The first one is judged, the others stand beside it.
+    embeddings : np.ndarray
+        Of the first one, (utterances, dim).
+    seed : int
+        Of the map.
+    """
+    model, labels = systems[0], trials.table.labels
+    scores, decision = model.scores[trials.key], model.decision
+    pictures.add(
+        "scores",
+        "Scores",
+        "The further the two hills are apart, the better; what lies on the "
+        "wrong side of the threshold is decided wrongly.",
+        plot_scores(scores, labels, decision.threshold),
+    )
+    sides = None
+    if trials.speakers is not None:
+        speakers = np.asarray(trials.speakers)
+        sides = speakers[trials.table.enrol], speakers[trials.table.test]
+    curves = [error_curve(model.name, scores, labels, sides)]
+    curves += [
+        error_curve(system.name, system.scores[trials.key], labels)
+        for system in systems[1:]
+    ]
+    pictures.add(
+        "det",
+        "DET: both errors at every threshold",
+        "Nearer to the lower left corner is better; the dot is the equal "
+        "error rate, the band the 95 % interval of the first system.",
+        plot_det(curves),
+    )
+    pictures.add(
+        "roc",
+        "ROC: what is found at what price",
+        "Nearer to the upper left corner is better.",
+        plot_roc(curves),
+    )
+    before, after = (
+        reliability(used.probability(scores), labels)
+        for used in (UNCALIBRATED, decision.calibration)
+    )
+    pictures.add(
+        "reliability",
+        "Do the probabilities mean what they say",
+        "At a prior of 0.5. On the line, of those trials that were promised "
+        "70 % seventy in a hundred are one voice.",
+        plot_reliability(before, after),
+    )
+    if trials.speakers is not None:
+        points = project(embeddings, seed)
+        pictures.add(
+            "embeddings",
+            "Embeddings in two dimensions",
+            "Each mark is a clip (t-SNE of the embeddings); marks of one "
+            "speaker should lie together. Distances between groups mean "
+            "little.",
+            plot_embeddings(points, trials.speakers),
+        )

@@ -8,6 +8,7 @@ import numpy as np
 import soxr
 import torch
 from sklearn.preprocessing import StandardScaler
+from speechbrain.utils.logger import get_logger
 from tqdm import tqdm
 
 from speechbrain_siamese.baselines.clusterings import (
@@ -31,9 +32,29 @@ from speechbrain_siamese.dataio.decoding import decode
 from speechbrain_siamese.dataio.trial_sets import TrialSet
 from speechbrain_siamese.evaluation.older_designs import TrainingSpeech
 from speechbrain_siamese.evaluation.systems import EmbeddingSystem
-from speechbrain_siamese.evaluation.tables import FigureTable
+from speechbrain_siamese.evaluation.tables import FigureTable, ScoreFiles
 from speechbrain_siamese.utils.metrics import verification_metrics
 from speechbrain_siamese.utils.working_points import working_threshold
+
+logger = get_logger(__name__)
+
+TASK_COLUMNS = (
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "auc",
+    "threshold",
+    "clips",
+)
+CLUSTERING_COLUMNS = (
+    "rand",
+    "adjusted_rand",
+    "mutual_information",
+    "adjusted_mutual_information",
+    "clusters",
+    "utterances",
+)
 
 #: Joined clips to learn from, to choose a threshold on, and to test on.
 LEARN, VALIDATE, TEST = 2000, 200, 400
@@ -46,19 +67,18 @@ MOST_CLUSTERED = 3000
 
 
 def one_or_two(
-    table: FigureTable,
+    files: ScoreFiles,
     speech: TrainingSpeech,
     valid: TrialSet | None,
     test: TrialSet,
     systems: Sequence[EmbeddingSystem],
     seed: int,
-) -> None:
+) -> FigureTable:
     """Does a clip hold one voice or two: the network of 2019, and embeddings.
 
     Arguments
     ---------
-    table : FigureTable
-        Gets a row of each system.
+    files : ScoreFiles
     speech : TrainingSpeech
         What the classifiers learn from.
     valid : TrialSet or None
@@ -69,11 +89,30 @@ def one_or_two(
     systems : Sequence[EmbeddingSystem]
     seed : int
 
-    Raises
-    ------
-    ValueError
-        If fewer than two speakers have enough speech.
+    Returns
+    -------
+    FigureTable
+        Without rows, and a warning, if fewer than two speakers have enough
+        speech.
     """
+    table = FigureTable(
+        files,
+        "one-or-two",
+        "Does a clip hold one voice or two",
+        "Two stretches joined to 4 s, of people who did not train. The task "
+        "of the 2019 design.",
+        TASK_COLUMNS,
+        "one_or_two",
+    )
+    try:
+        _one_or_two(table, speech, valid, test, systems, seed)
+    except ValueError as error:
+        logger.warning("one voice or two is left out: %s", error)
+    return table
+
+
+def _one_or_two(table, speech, valid, test, systems, seed):
+    """Fill the table."""
     rate = speech.sample_rate
     waves: dict[str, list[np.ndarray]] = {}
     for speaker, clip in zip(speech.speakers, speech.clips, strict=True):
@@ -121,22 +160,36 @@ def one_or_two(
 
 
 def clusterings(
-    table: FigureTable,
+    files: ScoreFiles,
     test: TrialSet,
     systems: Sequence[EmbeddingSystem],
     seed: int,
-) -> None:
+) -> FigureTable:
     """Do utterances fall into speakers by themselves.
 
     Arguments
     ---------
-    table : FigureTable
-        Gets a row of each system and method.
+    files : ScoreFiles
     test : TrialSet
         With known speakers.
     systems : Sequence[EmbeddingSystem]
     seed : int
+
+    Returns
+    -------
+    FigureTable
+        A row of each system and method.
     """
+    table = FigureTable(
+        files,
+        "clusterings",
+        "Do the utterances fall into speakers by themselves",
+        "Clustered into the true number of speakers. The Rand index and "
+        "mutual information favour many clusters: 'random' and the adjusted "
+        "forms, which are 0 by chance, tell by how much.",
+        CLUSTERING_COLUMNS,
+        "clusterings",
+    )
     kept = np.random.default_rng(seed).permutation(len(test.paths))
     kept = np.sort(kept[:MOST_CLUSTERED])
     speakers = [test.speakers[k] for k in kept]
@@ -158,6 +211,7 @@ def clusterings(
                     )
                 ],
             )
+    return table
 
 
 def _spoken(trials: TrialSet, rate: int) -> dict[str, list[np.ndarray]]:
@@ -198,10 +252,10 @@ def _add(table, name, scores, clips, threshold, note=""):
     """A row of the one-or-two task."""
     labels = np.array([clip.label for clip in clips])
     found = verification_metrics(scores, labels, threshold, cosine=False)
-    keys = ("accuracy", "precision", "recall", "f1", "auc", "threshold")
+    found["clips"] = len(clips)
     table.add(
         name,
-        {**{key: found[key] for key in keys}, "clips": len(clips)},
+        {key: found[key] for key in TASK_COLUMNS},
         [
             f"{clip.label}\t{'+'.join(clip.speakers)}\t{score!r}"
             for clip, score in zip(clips, scores.tolist(), strict=True)

@@ -9,7 +9,13 @@ import numpy as np
 import soundfile
 import soxr
 
+from speechbrain_siamese.dataio.decoding import decode
+from speechbrain_siamese.dataio.trial_sets import TrialSet
+from speechbrain_siamese.evaluation.systems import Scored
 from speechbrain_siamese.utils.metrics import checked_trials
+
+#: Worst errors of each kind that the page lets one hear.
+HEARD = 5
 
 #: What MPEG layer III can hold, in Hz.
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -155,3 +161,56 @@ def audio_player_data(
     return "data:audio/mpeg;base64," + base64.b64encode(file.getvalue()).decode(
         "ascii"
     )
+
+
+def hear_errors(
+    trials: TrialSet, scored: Scored
+) -> tuple[list[dict], dict[str, str]]:
+    """The worst errors of a system, and players of their utterances.
+
+    Arguments
+    ---------
+    trials : TrialSet
+    scored : Scored
+
+    Returns
+    -------
+    errors : list of dict
+        ``kind, set, enrol, test, score, threshold, probability``.
+    players : dict of str : str
+        What ``audio_player_data`` gives, by the utterance's name.
+    """
+    table, decision = trials.table, scored.decision
+    scores = scored.scores[trials.key]
+    wrong = worst_errors(
+        scores,
+        table.labels,
+        decision.threshold,
+        HEARD,
+        (table.enrol, table.test),
+    )
+    errors, players = [], {}
+    for kind, positions in zip(
+        ("false accept", "false reject"), wrong, strict=True
+    ):
+        for position in positions:
+            sides = int(table.enrol[position]), int(table.test[position])
+            score = float(scores[position])
+            errors.append(
+                {
+                    "kind": kind,
+                    "set": trials.title,
+                    "enrol": table.names[sides[0]],
+                    "test": table.names[sides[1]],
+                    "score": score,
+                    "threshold": decision.threshold,
+                    "probability": float(
+                        decision.calibration.probability(score)
+                    ),
+                }
+            )
+            for side in sides:
+                players[table.names[side]] = audio_player_data(
+                    decode(trials.paths[side], 16000), 16000
+                )
+    return errors, players

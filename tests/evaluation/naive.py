@@ -207,7 +207,11 @@ def clustering_figures(path: Path) -> dict:
 def confusion_figures(path: Path, threshold) -> dict:
     """Share of accepted trials of one pair of speakers."""
     _, _, scores = read(path)
-    return {"accepted": (scores > threshold).mean(), "trials": len(scores)}
+    return {
+        "accepted": (scores > threshold).mean(),
+        "trials": len(scores),
+        "threshold": threshold,
+    }
 
 
 def figures_of(table: dict, row: dict, folder: Path) -> dict:

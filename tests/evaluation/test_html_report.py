@@ -40,7 +40,7 @@ READ = {
     "min_dcf_0.01": "0.988",
     "cllr": "0.457",
     "auc": "1.000",
-    "threshold": "0.000",
+    "threshold": "-1.0e-04",
     "threshold_from": "validation trials",
     "accuracy": "50.0 %",
     "trials_dissimilar": "1,234,567",

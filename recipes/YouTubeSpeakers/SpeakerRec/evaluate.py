@@ -22,7 +22,6 @@ from hyperpyyaml import load_hyperpyyaml
 from speechbrain.inference.speaker import SpeakerRecognition
 from speechbrain.utils.logger import get_logger
 
-from speechbrain_siamese.dataio.decoding import decode
 from speechbrain_siamese.dataio.splits import QUESTIONS
 from speechbrain_siamese.dataio.trial_sets import (
     folder_trials,
@@ -30,9 +29,9 @@ from speechbrain_siamese.dataio.trial_sets import (
     prepared_trials,
 )
 from speechbrain_siamese.evaluation.comparison import (
+    SLICE_COLUMNS,
     calibration_table,
     confused_table,
-    draw_trials,
     length_table,
     question_table,
     slice_tables,
@@ -43,7 +42,7 @@ from speechbrain_siamese.evaluation.html_report import (
     text_table,
     write_report,
 )
-from speechbrain_siamese.evaluation.pictures import Pictures
+from speechbrain_siamese.evaluation.pictures import Pictures, draw_trials
 from speechbrain_siamese.evaluation.systems import (
     EmbeddingSystem,
     NormalisedSystem,
@@ -51,11 +50,8 @@ from speechbrain_siamese.evaluation.systems import (
     prepare_all,
     score_all,
 )
-from speechbrain_siamese.evaluation.tables import FigureTable, ScoreFiles
-from speechbrain_siamese.evaluation.worst_errors import (
-    audio_player_data,
-    worst_errors,
-)
+from speechbrain_siamese.evaluation.tables import ScoreFiles
+from speechbrain_siamese.evaluation.worst_errors import hear_errors
 from speechbrain_siamese.inference.embeddings import (
     EmbeddingCache,
     model_fingerprint,
@@ -68,9 +64,6 @@ from speechbrain_siamese.utils.working_points import parse_target
 
 logger = get_logger(__name__)
 
-#: Worst errors of each kind that the page lets one hear.
-HEARD = 5
-
 
 def check_settings(hparams):
     """Refuse settings out of their range before any work is done."""
@@ -82,6 +75,17 @@ def check_settings(hparams):
     ):
         for value in hparams[key]:
             check_range(key, value, low, high, whole=whole)
+    model = Path(hparams["model"])
+    if model.is_dir() and not (model / "hyperparams.yaml").is_file():
+        raise ValueError(
+            f"model is {model}, which holds no hyperparams.yaml, so it is no "
+            "export: name the folder 'export' that a training leaves"
+        )
+    if not model.is_dir() and len(model.parts) != 2:
+        raise ValueError(
+            f"model is {model}, which is no folder: name the folder 'export' "
+            "that a training leaves (python train.py hparams/siamese.yaml)"
+        )
     if hparams["trials"] and not hparams["audio_folder"]:
         raise ValueError(
             f"trials is {hparams['trials']}, but audio_folder is not given: "
@@ -93,11 +97,6 @@ def open_encoder(kind, source, run_opts, output):
     """Load an encoder from a folder or the hub, with a cache of its own."""
     folder = Path(source)
     is_local = folder.is_dir()
-    if is_local and not (folder / "hyperparams.yaml").is_file():
-        raise ValueError(
-            f"{source} holds no hyperparams.yaml, so it is no export: name "
-            "the folder 'export' that a training leaves"
-        )
     savedir = None if is_local else output / "peers" / source.replace("/", "-")
     try:
         model = kind.from_hparams(
@@ -106,9 +105,10 @@ def open_encoder(kind, source, run_opts, output):
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{source} cannot be loaded ({type(error).__name__}: {error}). "
-            "Expected the folder of an export, or <user>/<name> of a "
-            "SpeechBrain encoder on the hub, which needs a connection. An "
-            "encoder without a threshold can be compared with, --peer="
+            "Expected a folder with hyperparams.yaml and weights, or "
+            "<user>/<name> of a SpeechBrain encoder on the hub, which needs a "
+            "connection. An encoder without a threshold can be compared with: "
+            "--peer="
         ) from error
     hyperparams = (folder if is_local else savedir) / "hyperparams.yaml"
     fingerprint = model_fingerprint(
@@ -183,44 +183,6 @@ def choose_decisions(systems, valid, model, target):
     return decisions
 
 
-def hear_errors(trials, scored):
-    """The worst errors, and players of their utterances."""
-    table, decision = trials.table, scored.decision
-    scores = scored.scores[trials.key]
-    wrong = worst_errors(
-        scores,
-        table.labels,
-        decision.threshold,
-        HEARD,
-        (table.enrol, table.test),
-    )
-    errors, players = [], {}
-    for kind, positions in zip(
-        ("false accept", "false reject"), wrong, strict=True
-    ):
-        for position in positions:
-            sides = int(table.enrol[position]), int(table.test[position])
-            score = float(scores[position])
-            errors.append(
-                {
-                    "kind": kind,
-                    "set": trials.title,
-                    "enrol": table.names[sides[0]],
-                    "test": table.names[sides[1]],
-                    "score": score,
-                    "threshold": decision.threshold,
-                    "probability": float(
-                        decision.calibration.probability(score)
-                    ),
-                }
-            )
-            for side in sides:
-                players[table.names[side]] = audio_player_data(
-                    decode(trials.paths[side], 16000), 16000
-                )
-    return errors, players
-
-
 def headline(row, trials, model):
     """One sentence that tells what to expect."""
     figures = row["figures"]
@@ -287,9 +249,13 @@ def main(argv):
     if first.speakers is not None:
         tables.append(confused_table(files, pictures, first, ours))
         if speech is not None:
-            tables += older_tasks(
-                files, speech, valid, first, encoders, hparams["seed"]
-            )
+            from speechbrain_siamese.evaluation import tasks
+
+            seed = hparams["seed"]
+            tables += [
+                tasks.one_or_two(files, speech, valid, first, encoders, seed),
+                tasks.clusterings(files, first, encoders, seed),
+            ]
     draw_training(pictures, source.parent / "metrics.json")
     errors, players = hear_errors(first, ours)
     report = {
@@ -329,55 +295,11 @@ def main(argv):
     page = write_report(report, output, players)
     files.remove_others()
     for table in report["tables"]:
+        if table["kind"] == "trials":
+            table = {**table, "columns": SLICE_COLUMNS}
         logger.info("%s\n", text_table(table))
     logger.info(report["headline"])
     logger.info("page to look at and to send: %s", page)
-
-
-def older_tasks(files, speech, valid, trials, encoders, seed):
-    """One voice or two, and clusterings: the tasks of the 2019 design."""
-    from speechbrain_siamese.evaluation.tasks import clusterings, one_or_two
-
-    task = FigureTable(
-        files,
-        "one-or-two",
-        "Does a clip hold one voice or two",
-        "Two stretches of 4 s in all, joined; the speakers are others than "
-        "those of the training. The task of the 2019 design.",
-        (
-            "accuracy",
-            "precision",
-            "recall",
-            "f1",
-            "auc",
-            "threshold",
-            "clips",
-        ),
-        "one_or_two",
-    )
-    try:
-        one_or_two(task, speech, valid, trials, encoders, seed)
-    except ValueError as error:
-        logger.warning("one voice or two is left out: %s", error)
-    clusters = FigureTable(
-        files,
-        "clusterings",
-        "Do the utterances fall into speakers by themselves",
-        "Clustered into the true number of speakers. The Rand index and "
-        "mutual information favour many clusters: 'random' and the adjusted "
-        "forms, which are 0 by chance, tell by how much.",
-        (
-            "rand",
-            "adjusted_rand",
-            "mutual_information",
-            "adjusted_mutual_information",
-            "clusters",
-            "utterances",
-        ),
-        "clusterings",
-    )
-    clusterings(clusters, trials, encoders, seed)
-    return [task, clusters]
 
 
 def draw_training(pictures, path):
