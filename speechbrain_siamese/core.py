@@ -21,8 +21,16 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_siamese.dataio.trial_table import TrialTable
 from speechbrain_siamese.lobes.features import subtract_mean
 from speechbrain_siamese.nnet.losses import all_pairs
-from speechbrain_siamese.processing.scoring import cosine_scores
-from speechbrain_siamese.utils.metrics import verification_metrics
+from speechbrain_siamese.nnet.param_groups import (
+    freeze,
+    named_modules,
+    parameter_groups,
+)
+from speechbrain_siamese.processing.scoring import MEASURES
+from speechbrain_siamese.utils.metrics import (
+    score_distances,
+    verification_metrics,
+)
 from speechbrain_siamese.utils.plots import (
     plot_distances,
     plot_scores,
@@ -35,12 +43,16 @@ logger = get_logger(__name__)
 class SiameseBrain(sb.Brain):
     """Train and measure a Siamese encoder.
 
-    Modules: ``compute_features``, ``embedding_model``, ``classifier``.
-    Hyperparameters: ``compute_cost`` (called as ``loss(embeddings, labels)``),
-    ``classifier_cost`` and ``classifier_weight``, ``speed_perturb``,
-    ``fea_augment``, ``lr_schedule``, ``history``, ``seed``,
-    ``number_of_epochs``, ``max_minutes``, ``window_samples``,
-    ``train_loggers``, ``figures_folder``.
+    Modules: ``compute_features``, ``embedding_model`` (any encoder of
+    SpeechBrain's calling convention), ``classifier``; ``mean_var_norm`` where
+    the encoder needs it; ``compute_cost`` where the loss has weights.
+    Hyperparameters: ``compute_cost`` (called as ``loss(embeddings, labels)``,
+    with a third argument if there is a ``miner``), ``classifier_cost`` and
+    ``classifier_weight``, ``measure`` (``cosine``, or ``euclidean`` for
+    embeddings that are not brought to unit length), ``frozen``,
+    ``lr_factors``, ``speed_perturb``, ``fea_augment``, ``lr_schedule``,
+    ``history``, ``seed``, ``number_of_epochs``, ``max_minutes``,
+    ``window_samples``, ``train_loggers``, ``figures_folder``.
 
     Set ``trials`` before ``fit`` and ``evaluate``: a ``TrialTable`` by
     question (``valid``, and those of the test).
@@ -69,18 +81,47 @@ class SiameseBrain(sb.Brain):
         batch = batch.to(self.device)
         wavs, lengths = batch.sig
         if stage != sb.Stage.TRAIN:
-            feats = self.modules.compute_features(wavs)
-            return self.modules.embedding_model(feats, lengths)
+            return self.encode(wavs, lengths)
         # The window was drawn longer, so that the fastest speed still fills it.
         wavs = self.hparams.speed_perturb(wavs)
         feats = self.modules.compute_features(
             wavs[:, : self.hparams.window_samples]
         )
-        # A masked stretch is set to zero, which is the mean only after this.
-        feats, lengths = self.hparams.fea_augment(
-            subtract_mean(feats), torch.ones_like(lengths)
-        )
-        return self.modules.embedding_model(feats, lengths)
+        lengths = torch.ones_like(lengths)
+        if "mean_var_norm" in self.modules:
+            feats = self.modules.mean_var_norm(feats, lengths)
+        else:
+            feats = subtract_mean(feats)
+        # A masked stretch is set to zero, which is the mean only now.
+        feats, lengths = self.hparams.fea_augment(feats, lengths)
+        return self._embed(feats, lengths)
+
+    def encode(self, wavs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Encode waveforms as inference does.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            (batch, time)
+        lengths : torch.Tensor
+            Relative, (batch,).
+
+        Returns
+        -------
+        torch.Tensor
+            Embeddings, (batch, 1, dim).
+        """
+        feats = self.modules.compute_features(wavs)
+        if "mean_var_norm" in self.modules:
+            feats = self.modules.mean_var_norm(feats, lengths)
+        return self._embed(feats, lengths)
+
+    def _embed(self, feats, lengths):
+        """Embeddings, of unit length unless their distance is measured."""
+        embeddings = self.modules.embedding_model(feats, lengths)
+        if self.hparams.measure == "euclidean":
+            return embeddings
+        return torch.nn.functional.normalize(embeddings, dim=-1)
 
     def compute_objectives(self, predictions, batch, stage):
         """Contrastive loss over all pairs, plus the weighted classifier's.
@@ -107,9 +148,10 @@ class SiameseBrain(sb.Brain):
                 self.embeddings[self._trial_name(wav)] = embedding
             return torch.zeros((), device=self.device)
         labels = batch.spk_id_encoded.data.to(self.device).reshape(-1)
-        loss = self.hparams.compute_cost(embeddings, labels)
+        loss = self._pair_loss(embeddings, labels)
         with torch.no_grad():
-            distances, same = all_pairs(embeddings, labels)
+            pairs = getattr(self.hparams.compute_cost, "pairs", all_pairs)
+            distances, same = pairs(embeddings, labels)
             self._count("similar", distances[same])
             self._count("dissimilar", distances[~same])
         if self.hparams.classifier_weight:
@@ -120,6 +162,26 @@ class SiameseBrain(sb.Brain):
                 )
             )
         return loss
+
+    def _pair_loss(self, embeddings, labels):
+        """The loss, over the pairs that a miner picks where there is one."""
+        cost, miner = self.hparams.compute_cost, self.hparams.miner
+        # Half precision would lose the small distances that matter most.
+        embeddings = embeddings.float()
+        if miner is None:
+            return cost(embeddings, labels)
+        return cost(embeddings, labels, miner(embeddings, labels))
+
+    def init_optimizers(self):
+        """Freeze what shall stay, and give each group its learning rate."""
+        freeze(self.modules, self.hparams.frozen)
+        self.optimizer = self.opt_class(
+            parameter_groups(
+                self.modules, self.hparams.lr_factors, self.hparams.lr
+            )
+        )
+        self.optimizers_dict = {"opt_class": self.optimizer}
+        self.checkpointer.add_recoverable("optimizer", self.optimizer)
 
     def _count(self, side, distances):
         sums = self.hparams.history.sums
@@ -143,6 +205,11 @@ class SiameseBrain(sb.Brain):
         SpeechBrain does not restore random states: what the augmenters draw
         has to follow from seed, epoch and step.
         """
+        # What batch normalisation knows is part of a frozen module too.
+        for module in named_modules(
+            self.modules, self.hparams.frozen, "frozen"
+        ):
+            module.eval()
         epoch = self.hparams.epoch_counter.current
         sequence = np.random.SeedSequence([self.hparams.seed, epoch, self.step])
         state = int(sequence.generate_state(1)[0])
@@ -238,7 +305,7 @@ class SiameseBrain(sb.Brain):
         self.best = found.meta["epoch"]
 
     def score(self, table: TrialTable) -> np.ndarray:
-        """Cosine scores of trials from the stage's embeddings.
+        """Scores of trials from the stage's embeddings, by the measure.
 
         Arguments
         ---------
@@ -250,7 +317,8 @@ class SiameseBrain(sb.Brain):
             (trials,)
         """
         embeddings = self.embeddings_of(table)
-        return cosine_scores(embeddings, table.enrol, table.test)
+        measure = MEASURES[self.hparams.measure]
+        return measure(embeddings, table.enrol, table.test)
 
     def embeddings_of(self, table: TrialTable) -> torch.Tensor:
         """The stage's embeddings of a table's utterances.
@@ -343,8 +411,8 @@ class SiameseBrain(sb.Brain):
         for speaker in self.train_sampler.rows_of:
             draws = self.train_sampler.draw_clips(speaker, clips, generator)
             wavs = torch.stack([dataset[draw]["sig"] for draw in draws])
-            embeddings = self.modules.embedding_model(
-                self.modules.compute_features(wavs.to(self.device))
+            embeddings = self.encode(
+                wavs.to(self.device), torch.ones(clips, device=self.device)
             )
             means.append(embeddings.mean(dim=(0, 1)).cpu())
         return torch.stack(means)
@@ -381,10 +449,11 @@ class SiameseBrain(sb.Brain):
 
     def _valid_stats(self, scores, labels) -> dict[str, float]:
         """All figures of the validation trials, and the loss over them."""
-        stats = verification_metrics(scores, labels)
+        measure = self.hparams.measure
+        stats = verification_metrics(scores, labels, kind=measure)
         loss = self.hparams.compute_cost
         if hasattr(loss, "over_pairs"):
-            distances = torch.from_numpy(2 - 2 * scores).clamp(min=0).sqrt()
+            distances = torch.from_numpy(score_distances(scores, measure))
             same = torch.from_numpy(labels == 1)
             stats = {"loss": float(loss.over_pairs(distances, same)), **stats}
         return stats
@@ -396,7 +465,13 @@ class SiameseBrain(sb.Brain):
             folder / "distances.png",
         )
         save_figure(
-            plot_scores(scores, labels, threshold, title="validation trials"),
+            plot_scores(
+                scores,
+                labels,
+                threshold,
+                title="validation trials",
+                kind=self.hparams.measure,
+            ),
             folder / "scores_valid.png",
         )
 

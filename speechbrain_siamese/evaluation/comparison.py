@@ -76,7 +76,7 @@ def question_table(
             trials.table,
             trials.speakers,
             scored.decision,
-            scored.cosine,
+            scored.kind,
         )
     return table
 
@@ -111,7 +111,7 @@ def systems_table(
             trials.table,
             trials.speakers,
             system.decision,
-            system.cosine,
+            system.kind,
             "" if system.decision else "threshold of these very trials",
         )
     return table

@@ -181,7 +181,7 @@ class RandomSystem:
     seed : int
     """
 
-    name, cosine = "random", False
+    name, kind = "random", None
 
     def __init__(self, seed: int):
         self.seed = seed
@@ -206,7 +206,7 @@ class PairSystem:
     features : ClipFeatures
     """
 
-    cosine = False
+    kind = None
 
     def __init__(
         self, name: str, classifier: PairClassifier, features: ClipFeatures
@@ -234,7 +234,7 @@ class GmmUbmSystem:
     seed : int
     """
 
-    name, cosine = "GMM-UBM", False
+    name, kind = "GMM-UBM", None
 
     def __init__(self, frames: np.ndarray, features: ClipFeatures, seed: int):
         self.features = features

@@ -113,7 +113,7 @@ def draw_trials(
         "Scores",
         "The further the two hills are apart, the better; what lies on the "
         "wrong side of the threshold is decided wrongly.",
-        plot_scores(scores, labels, decision.threshold),
+        plot_scores(scores, labels, decision.threshold, kind=model.kind),
     )
     sides = None
     if trials.speakers is not None:

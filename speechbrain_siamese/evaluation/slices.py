@@ -12,7 +12,7 @@ from speechbrain_siamese.dataio.trial_sets import TrialSet, enrolment_trials
 from speechbrain_siamese.dataio.trial_table import TrialTable
 from speechbrain_siamese.evaluation.systems import EmbeddingSystem
 from speechbrain_siamese.inference.embeddings import embed_files
-from speechbrain_siamese.processing.scoring import cosine_scores
+from speechbrain_siamese.processing.scoring import MEASURES
 
 
 def by_kind(
@@ -109,8 +109,9 @@ def by_length(
         if not usable
     }
     table = trials.without(silent).table
+    measure = MEASURES[system.kind]
     for cut in cuts:
-        scores = cosine_scores(found[cut][heard], table.enrol, table.test)
+        scores = measure(found[cut][heard], table.enrol, table.test)
         yield cut, trials.without(silent), scores
 
 
@@ -138,7 +139,7 @@ def by_enrolment(
     list of str
         Speaker of each of its names.
     np.ndarray
-        Cosine scores, (trials,).
+        Scores, (trials,).
     """
     most = max(counts)
     enrolled, table = enrolment_trials(
@@ -154,5 +155,5 @@ def by_enrolment(
             count,
             table,
             [*enrolled, *trials.speakers],
-            cosine_scores(embeddings, table.enrol, table.test),
+            MEASURES[system.kind](embeddings, table.enrol, table.test),
         )

@@ -17,18 +17,18 @@ from speechbrain_siamese.inference.embeddings import (
     embed_files,
 )
 from speechbrain_siamese.processing.score_norm import Cohort
-from speechbrain_siamese.processing.scoring import cosine_scores
+from speechbrain_siamese.processing.scoring import MEASURES
 from speechbrain_siamese.utils.decision import Decision, choose_decision
 
 
 class System(Protocol):
     """What evaluation asks of a system.
 
-    ``name`` is shown; ``cosine`` tells whether scores are cosines.
+    ``name`` is shown; ``kind`` is that of ``verification_metrics``.
     """
 
     name: str
-    cosine: bool
+    kind: str | None
 
     def prepare(self, paths: Sequence[Path]) -> dict[Path, str]:
         """Read files once; returns those that cannot be used, with reasons."""
@@ -38,7 +38,9 @@ class System(Protocol):
 
 
 class EmbeddingSystem:
-    """An encoder whose scores are cosines of embeddings.
+    """An encoder whose scores compare embeddings.
+
+    By the cosine, unless the model's hyperparameters name another ``measure``.
 
     Arguments
     ---------
@@ -48,8 +50,6 @@ class EmbeddingSystem:
     cache : EmbeddingCache
     """
 
-    cosine = True
-
     def __init__(
         self,
         name: str,
@@ -57,6 +57,7 @@ class EmbeddingSystem:
         cache: EmbeddingCache,
     ):
         self.name, self.model, self.cache = name, model, cache
+        self.kind: str | None = getattr(model.hparams, "measure", "cosine")
         self._row: dict[Path, int] = {}
         self._embeddings = torch.zeros(0, 0)
 
@@ -94,7 +95,7 @@ class EmbeddingSystem:
         return self._embeddings[[self._row[path] for path in paths]]
 
     def scores(self, trials: TrialSet) -> np.ndarray:
-        """Cosine scores.
+        """Scores by the model's measure.
 
         Arguments
         ---------
@@ -107,7 +108,7 @@ class EmbeddingSystem:
         """
         table = trials.table
         embeddings = self.embeddings(trials.paths)
-        return cosine_scores(embeddings, table.enrol, table.test)
+        return MEASURES[self.kind](embeddings, table.enrol, table.test)
 
 
 class NormalisedSystem:
@@ -120,7 +121,7 @@ class NormalisedSystem:
     cohort : Cohort
     """
 
-    cosine = False
+    kind = None
 
     def __init__(self, base: EmbeddingSystem, cohort: Cohort):
         self.name, self.base, self.cohort = (
@@ -237,8 +238,8 @@ class Scored:
     ---------
     name : str
         Of the system.
-    cosine : bool
-        Whether its scores are cosines.
+    kind : str or None
+        As for ``verification_metrics``.
     decision : Decision or None
         What its scores mean; None if there was nothing to choose it on.
     scores : Mapping[str, np.ndarray]
@@ -246,7 +247,7 @@ class Scored:
     """
 
     name: str
-    cosine: bool
+    kind: str | None
     decision: Decision | None
     scores: Mapping[str, np.ndarray]
 
@@ -274,7 +275,7 @@ def score_all(
     return [
         Scored(
             system.name,
-            system.cosine,
+            system.kind,
             decisions[system.name],
             {trials.key: system.scores(trials) for trials in sets},
         )

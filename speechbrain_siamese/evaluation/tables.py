@@ -143,7 +143,7 @@ class FigureTable:
         table: TrialTable,
         speakers: Sequence[str] | None,
         decision: Decision | None,
-        cosine: bool = True,
+        kind: str | None = "cosine",
         note: str = "",
     ) -> dict:
         """Measure the scores of a trial list as a row.
@@ -154,7 +154,7 @@ class FigureTable:
             Of the row.
         file : str
             Name of the scores, see ``ScoreFiles.write``.
-        scores, table, speakers, decision, cosine
+        scores, table, speakers, decision, kind
             As for ``report.measure``.
         note : str
             What has to be known of this row.
@@ -164,7 +164,7 @@ class FigureTable:
         dict
             The row: ``name, scores, note, decision, figures``.
         """
-        figures = measure(scores, table, speakers, decision, cosine)
+        figures = measure(scores, table, speakers, decision, kind)
         figures["threshold_from"] = (
             f"{decision.target}, validation" if decision else "these trials"
         )

@@ -251,7 +251,7 @@ def _embedding_scores(system, clips, rate) -> np.ndarray:
 def _add(table, name, scores, clips, threshold, note=""):
     """A row of the one-or-two task."""
     labels = np.array([clip.label for clip in clips])
-    found = verification_metrics(scores, labels, threshold, cosine=False)
+    found = verification_metrics(scores, labels, threshold, kind=None)
     found["clips"] = len(clips)
     table.add(
         name,

@@ -12,7 +12,7 @@ from speechbrain.utils.data_utils import split_path
 from speechbrain.utils.fetching import fetch
 
 from speechbrain_siamese.dataio.decoding import decode
-from speechbrain_siamese.processing.scoring import cosine_scores
+from speechbrain_siamese.processing.scoring import MEASURES
 from speechbrain_siamese.utils.calibration import Calibration
 from speechbrain_siamese.utils.decision import Decision
 
@@ -24,7 +24,7 @@ class Comparison:
     Arguments
     ---------
     score : float
-        Cosine similarity of the embeddings.
+        Cosine similarity of the embeddings (or the export's ``measure``).
     same : bool
         Whether the score is above the threshold.
     llr : float
@@ -161,17 +161,23 @@ class SiameseRecognition(SpeakerRecognition):
         wav1_lens, wav2_lens : torch.Tensor or None
             Relative lengths, (batch,).
         threshold : float or None
-            Cosine above which a pair is one voice; None for the export's own.
+            Score above which a pair is one voice; None for the export's own.
 
         Returns
         -------
         score : torch.Tensor
-            Cosine similarity, (batch, 1).
+            Cosine similarity, (batch, 1); where the export's ``measure`` is
+            ``euclidean``, the distance with its sign turned round.
         prediction : torch.Tensor
             True for one voice, (batch, 1), bool.
         """
         if threshold is None:
             threshold = self.hparams.threshold
+        if self.measure == "euclidean":
+            first = self.encode_batch(wavs1, wav1_lens)
+            second = self.encode_batch(wavs2, wav2_lens)
+            score = -torch.linalg.vector_norm(first - second, dim=-1)
+            return score, score > threshold
         return super().verify_batch(
             wavs1, wavs2, wav1_lens, wav2_lens, threshold
         )
@@ -240,7 +246,7 @@ class SiameseRecognition(SpeakerRecognition):
             ]
         )
         pair = np.array([0]), np.array([1])
-        scores = cosine_scores(embeddings, *pair)
+        scores = MEASURES[self.measure](embeddings, *pair)
         score = float(scores[0])
         cohort = self.hparams.cohort
         return Comparison(
@@ -249,9 +255,14 @@ class SiameseRecognition(SpeakerRecognition):
             llr=float(calibration.llr(score)),
             probability=float(calibration.probability(score, prior)),
             normalised=float(cohort.normalised(scores, embeddings, *pair)[0])
-            if cohort.usable
+            if self.normalised_decision
             else None,
         )
+
+    @property
+    def measure(self) -> str:
+        """What scores are: ``cosine`` or ``euclidean``."""
+        return getattr(self.hparams, "measure", "cosine")
 
     @property
     def decision(self) -> Decision:
@@ -280,7 +291,7 @@ class SiameseRecognition(SpeakerRecognition):
     @property
     def normalised_decision(self) -> Decision | None:
         """The same of AS-norm scores; None where the cohort is too small."""
-        if self.hparams.normalised_threshold is None:
+        if getattr(self.hparams, "normalised_threshold", None) is None:
             return None
         return Decision(
             self.hparams.threshold_target,

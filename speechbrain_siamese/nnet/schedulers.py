@@ -87,7 +87,8 @@ class PolynomialDecay:
         Arguments
         ---------
         optimizer : torch.optim.Optimizer
-            Its groups' learning rates are set.
+            Its groups' learning rates are set; a group with ``lr_factor``
+            gets that share.
         progress : float
             Share of the training that is over, 0 to 1.
 
@@ -101,7 +102,7 @@ class PolynomialDecay:
         )
         # Not by SpeechBrain's update_learning_rate: it logs a line a step.
         for group in optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("lr_factor", 1.0)
         self.steps += 1
         return lr
 

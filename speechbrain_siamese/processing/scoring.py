@@ -37,6 +37,65 @@ def cosine_scores(
     >>> cosine_scores(embeddings, np.array([0, 0]), np.array([1, 2]))
     array([0., 1.], dtype=float32)
     """
+    _check(embeddings, enrol, test)
+    unit = torch.nn.functional.normalize(embeddings.float(), dim=-1)
+    return _in_blocks(torch.linalg.vecdot, unit, enrol, test)
+
+
+def euclidean_scores(
+    embeddings: torch.Tensor, enrol: np.ndarray, test: np.ndarray
+) -> np.ndarray:
+    """Euclidean distance of each trial with its sign turned round.
+
+    So that higher is more alike, as everywhere; for embeddings that were not
+    trained to unit length.
+
+    Arguments
+    ---------
+    embeddings, enrol, test
+        As for ``cosine_scores``.
+
+    Returns
+    -------
+    np.ndarray
+        float32, (trials,), not above 0.
+
+    Raises
+    ------
+    ValueError
+        As ``cosine_scores``.
+
+    Example
+    -------
+    >>> embeddings = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
+    >>> euclidean_scores(embeddings, np.array([0]), np.array([1]))
+    array([-5.], dtype=float32)
+    """
+    _check(embeddings, enrol, test)
+    return _in_blocks(_minus_distance, embeddings.float(), enrol, test)
+
+
+#: By the name that a model's hyperparameters give.
+MEASURES = {"cosine": cosine_scores, "euclidean": euclidean_scores}
+
+
+def _minus_distance(first, second):
+    return -torch.linalg.vector_norm(first - second, dim=-1)
+
+
+def _in_blocks(compare, embeddings, enrol, test) -> np.ndarray:
+    """Compare both sides of each trial, so many at a time."""
+    enrol, test = torch.as_tensor(enrol), torch.as_tensor(test)
+    scores = torch.empty(len(enrol))
+    for start in range(0, len(enrol), BLOCK):
+        part = slice(start, start + BLOCK)
+        first = embeddings[enrol[part].long()]
+        scores[part] = compare(first, embeddings[test[part].long()])
+    return scores.numpy()
+
+
+def _check(embeddings, enrol, test):
+    """Refuse what cannot be compared."""
     if embeddings.ndim != 2:
         raise ValueError(
             f"embeddings have shape {tuple(embeddings.shape)}, expected "
@@ -53,11 +112,3 @@ def cosine_scores(
             f"a trial names utterance {last}, but there are embeddings of "
             f"{len(embeddings)}: give one for each utterance"
         )
-    unit = torch.nn.functional.normalize(embeddings.float(), dim=-1)
-    enrol, test = torch.as_tensor(enrol), torch.as_tensor(test)
-    scores = torch.empty(len(enrol))
-    for start in range(0, len(enrol), BLOCK):
-        part = slice(start, start + BLOCK)
-        first, second = unit[enrol[part].long()], unit[test[part].long()]
-        torch.linalg.vecdot(first, second, out=scores[part])
-    return scores.numpy()

@@ -62,7 +62,7 @@ def choose_decision(
     """
     kind, value = parse_target(target)
     return Decision(
-        target=kind if kind == "eer" else f"{kind}={value:g}",
+        target=kind if np.isnan(value) else f"{kind}={value:g}",
         threshold=working_threshold(scores, labels, target),
         calibration=fit_calibration(scores, labels),
     )

@@ -14,8 +14,10 @@ it offline from any working directory.
 
 from __future__ import annotations
 
+import difflib
 import io
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +35,19 @@ from speechbrain_siamese.utils.model_card import model_card
 #: Sections that the export takes over from the recipe's own file.
 _FROM_RECIPE = ("compute_features", "embedding_model")
 
+#: One more, for encoders that need it; ours normalises each window by itself.
+_NORM = "mean_var_norm"
+_OWN_NORM = (
+    "mean_var_norm: !new:speechbrain_siamese.lobes.features.KeepFeatures\n"
+)
+
+#: What has to be known of a measure.
+_NOTES = {
+    "cosine": "",
+    "euclidean": ": minus the distance, decided by SiameseRecognition; the\n"
+    "# cosine of SpeechBrain's stock class is not what was trained",
+}
+
 _INFERENCE = """\
 # Written by speechbrain_siamese. Load it with
 #   from speechbrain.inference.speaker import SpeakerRecognition
@@ -41,18 +56,16 @@ _INFERENCE = """\
 
 {recipe}
 sample_rate: {sample_rate}
+measure: {measure}  # of scores{measure_note}
 # Chosen on validation trials.
 threshold_target: {decision.target}
-threshold: {decision.threshold!r}  # cosine
-calibration_slope: {decision.calibration.slope!r}  # LLR per cosine
+threshold: {decision.threshold!r}
+calibration_slope: {decision.calibration.slope!r}  # LLR per score
 calibration_intercept: {decision.calibration.intercept!r}
 {normalised}
 
 audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer
     sample_rate: !ref <sample_rate>
-
-# The encoder normalises each window by itself.
-mean_var_norm: !new:speechbrain_siamese.lobes.features.KeepFeatures
 
 mean_var_norm_emb: !new:speechbrain.processing.features.InputNormalization
     norm_type: global
@@ -99,8 +112,9 @@ def recipe_sections(hparams_file: str | Path, overrides: str | dict) -> str:
     Returns
     -------
     str
-        YAML whose references are resolved; weights come from the export, so
-        ``imagenet_weights`` is False.
+        YAML of ``compute_features``, ``embedding_model`` and
+        ``mean_var_norm``, whose references are resolved; weights come from
+        the export, so ``imagenet_weights`` is False.
     """
     yaml = YAML()
     with open(hparams_file, encoding="utf-8") as file:
@@ -111,14 +125,17 @@ def recipe_sections(hparams_file: str | Path, overrides: str | dict) -> str:
             f"{hparams_file} lacks {', '.join(missing)}: an export needs these "
             "sections at the top level"
         )
-    sections = {name: recipe[name] for name in _FROM_RECIPE}
+    sections = {
+        name: recipe[name] for name in (*_FROM_RECIPE, _NORM) if name in recipe
+    }
     if "imagenet_weights" in sections["embedding_model"]:
         sections["embedding_model"]["imagenet_weights"] = False
     text = io.StringIO()
     yaml.dump(sections, text)
     # Section headings that followed them in the recipe would mislead here.
     lines = text.getvalue().splitlines(keepends=True)
-    return "".join(line for line in lines if not line.startswith("#"))
+    kept = "".join(line for line in lines if not line.startswith("#"))
+    return kept if _NORM in sections else kept + _OWN_NORM
 
 
 def export_model(
@@ -131,6 +148,7 @@ def export_model(
     sample_rate: int,
     decision: Decision,
     normalised: Decision | None,
+    measure: str,
     report: dict,
 ) -> None:
     """Write the export folder, whole or not at all; replaces an older one.
@@ -152,6 +170,8 @@ def export_model(
         What scores mean.
     normalised : Decision or None
         What AS-norm scores mean; None where the cohort is too small.
+    measure : str
+        ``cosine`` or ``euclidean``.
     report : dict
         Figures and settings for the model card.
     """
@@ -176,6 +196,8 @@ def export_model(
             recipe=sections,
             sample_rate=sample_rate,
             decision=decision,
+            measure=measure,
+            measure_note=_NOTES[measure],
             normalised=_normalised_section(normalised),
             embedding_dim=cohort.voices.shape[1],
             speakers=len(label_encoder),
@@ -186,6 +208,53 @@ def export_model(
         model_card(report, decision), encoding="utf-8"
     )
     _put_in_place(new, folder)
+
+
+def export_weights(folder: str | Path, sections: str | None = None) -> dict:
+    """Weights of an export's encoder, to go on from.
+
+    Arguments
+    ---------
+    folder : str or Path
+        The export.
+    sections : str or None
+        As ``recipe_sections`` gives them for the training that shall go on:
+        features and encoder have to be the same.
+
+    Returns
+    -------
+    dict
+        State of the encoder.
+
+    Raises
+    ------
+    ValueError
+        If it is no export, or its encoder is another one.
+    """
+    hyperparams = Path(folder) / "hyperparams.yaml"
+    weights = Path(folder) / "embedding_model.ckpt"
+    if not (hyperparams.is_file() and weights.is_file()):
+        raise ValueError(
+            f"init_from is {folder}, which holds no hyperparams.yaml and "
+            "embedding_model.ckpt: name the folder 'export' of a training"
+        )
+    there = _values(recipe_sections(hyperparams, {}))
+    here = there if sections is None else _values(sections)
+    if there != here:
+        changes = difflib.ndiff(there, here)
+        changed = [line for line in changes if line[:1] in "-+"]
+        raise ValueError(
+            f"init_from is {folder}, whose features or encoder differ from "
+            "those of this YAML file (- there, + here): "
+            f"{'; '.join(changed)}. Set the same values"
+        )
+    return torch.load(weights, map_location="cpu", weights_only=True)
+
+
+def _values(sections: str) -> list[str]:
+    """Lines of YAML without comments and empty lines."""
+    lines = (re.sub(r"\s+#.*", "", line) for line in sections.splitlines())
+    return [line for line in lines if line.strip()]
 
 
 def _normalised_section(decision: Decision | None) -> str:

@@ -132,7 +132,7 @@ def verification_metrics(
     scores: np.ndarray,
     labels: np.ndarray,
     threshold: float | None = None,
-    cosine: bool = True,
+    kind: str | None = "cosine",
 ) -> dict[str, float | None]:
     """All figures of one trial list, ready for JSON.
 
@@ -151,15 +151,16 @@ def verification_metrics(
         Accept above this score. ``None`` takes the EER threshold of these
         very trials, which flatters them: give one chosen on validation
         trials to judge test trials.
-    cosine : bool
-        Whether the scores are cosine similarities, which have distances.
+    kind : str or None
+        ``cosine`` similarities of embeddings, ``euclidean`` distances with
+        the sign turned round, or None for scores without distances.
 
     Returns
     -------
     metrics : dict
         The figures above, ``distance_similar`` and ``distance_dissimilar``
-        (mean Euclidean distance of the unit-length embeddings, 0 to 2; None
-        without cosines), ``trials_similar`` and ``trials_dissimilar``
+        (mean Euclidean distance; of the unit-length embeddings, 0 to 2, for
+        cosines), ``trials_similar`` and ``trials_dissimilar``
         (counts, int).
 
     Raises
@@ -175,7 +176,7 @@ def verification_metrics(
     (0.0, 0.7, 2)
     """
     scores, labels = checked_trials(scores, labels)
-    distances = _distances(scores) if cosine else None
+    distances = score_distances(scores, kind)
     rate, eer_threshold = eer(scores, labels)
     if threshold is None:
         threshold = eer_threshold
@@ -202,7 +203,9 @@ def verification_metrics(
         "f1": float(f1),
         "auc": float(auc(far, 1 - frr)),
         **{
-            name: float(distances[labels == label].mean()) if cosine else None
+            name: None
+            if distances is None
+            else float(distances[labels == label].mean())
             for label, name in (
                 (1, "distance_similar"),
                 (0, "distance_dissimilar"),
@@ -271,13 +274,51 @@ def checked_trials(
     return scores, labels
 
 
-def _distances(scores):
-    """Euclidean distances of unit-length embeddings with these cosines."""
+def score_distances(scores: np.ndarray, kind: str | None) -> np.ndarray | None:
+    """Euclidean distances of embeddings from their scores.
+
+    Arguments
+    ---------
+    scores : np.ndarray
+        (trials,)
+    kind : str or None
+        As for ``verification_metrics``.
+
+    Returns
+    -------
+    np.ndarray or None
+        (trials,); of unit-length embeddings for cosines. None without a kind.
+
+    Raises
+    ------
+    ValueError
+        If the scores are not of that kind.
+
+    Example
+    -------
+    >>> score_distances(np.array([1.0, 0.5, -1.0]), "cosine")
+    array([0., 1., 2.])
+    >>> score_distances(np.array([-3.0]), "euclidean")
+    array([3.])
+    """
+    if kind is None:
+        return None
+    if kind not in ("cosine", "euclidean"):
+        raise ValueError(
+            f"kind is {kind!r}, expected cosine, euclidean or None"
+        )
+    if kind == "euclidean":
+        if scores.max() > 0:
+            raise ValueError(
+                f"scores reach up to {scores.max():.4g}, expected distances "
+                "with the sign turned round, which are never above 0"
+            )
+        return -scores
     if np.abs(scores).max() > 1 + COSINE_ROUNDING:
         raise ValueError(
             f"scores reach from {scores.min():.4g} to {scores.max():.4g}, "
             "expected cosine similarities from -1 to 1: give the raw "
-            "cosines, or say that they are none (cosine=False)"
+            "cosines, or say that they are none (kind=None)"
         )
     # Rounding may lift a cosine just above 1; a distance is never below 0.
     return np.sqrt(np.maximum(2 - 2 * scores, 0))

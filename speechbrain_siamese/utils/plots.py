@@ -47,6 +47,13 @@ LINES = (
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 
+# What a score is, by its kind.
+SCORES = {
+    "cosine": "cosine similarity (no unit)",
+    "euclidean": "minus the Euclidean distance (no unit)",
+    None: "score (no unit)",
+}
+
 # Key in the history, name in the legend, colour, line and marker.
 CURVES = (
     ("train_distance_dissimilar", "dissimilar, train", DISSIMILAR, "--", "s"),
@@ -133,7 +140,7 @@ def plot_scores(
     labels: np.ndarray,
     threshold: float,
     title: str | None = None,
-    unit: str = "cosine similarity (no unit)",
+    kind: str | None = "cosine",
 ) -> Figure:
     """Draw how the scores of same and of different speakers are spread.
 
@@ -149,8 +156,8 @@ def plot_scores(
         Score above which a trial is accepted, drawn as a line.
     title : str
         Text above the picture.
-    unit : str
-        What a score is, and its unit, for scores that are no cosines.
+    kind : str or None
+        What a score is, as for ``metrics.verification_metrics``.
 
     Returns
     -------
@@ -201,7 +208,7 @@ def plot_scores(
         linestyle="--",
         label=f"threshold {threshold:.3f}",
     )
-    axes.set_xlabel(unit)
+    axes.set_xlabel(SCORES[kind])
     axes.set_ylabel("density (per unit of the score)")
     if title is not None:
         axes.set_title(title)

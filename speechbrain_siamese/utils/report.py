@@ -40,7 +40,7 @@ def measure(
     table: TrialTable,
     speakers: Sequence[str] | None,
     decision: Decision | None,
-    cosine: bool = True,
+    kind: str | None = "cosine",
 ) -> dict:
     """Figures of one trial list, with an interval for the EER.
 
@@ -55,8 +55,8 @@ def measure(
         Chosen elsewhere; decides accuracy, precision, recall, F1, and Cllr.
         None judges at the EER threshold of these very trials, which flatters
         them, and knows no Cllr.
-    cosine : bool
-        Whether the scores are cosines, which have distances.
+    kind : str or None
+        As for ``verification_metrics``.
 
     Returns
     -------
@@ -65,12 +65,12 @@ def measure(
         ``min_cllr``, ``calibration_error`` (expected, at prior 0.5);
         ``speakers`` (how many); and ``eer_interval``: 95 %, by resampling
         speakers. None for what cannot be told: an interval where the speakers
-        are unknown or too few, distances without cosines.
+        are unknown or too few, distances without a kind.
     """
     labels = table.labels
     figures: dict = {
         **verification_metrics(
-            scores, labels, decision and decision.threshold, cosine
+            scores, labels, decision and decision.threshold, kind
         )
     }
     figures |= {
@@ -104,6 +104,7 @@ def measure_questions(
     speakers: Mapping[str, Sequence[str]],
     decision: Decision,
     figures_folder: str | Path,
+    kind: str | None = "cosine",
 ) -> dict[str, dict | None]:
     """Figures of the three test questions, logged and drawn.
 
@@ -118,6 +119,8 @@ def measure_questions(
         Chosen on the validation trials.
     figures_folder : str or Path
         For one score histogram a question.
+    kind : str or None
+        As for ``verification_metrics``.
 
     Returns
     -------
@@ -131,7 +134,11 @@ def measure_questions(
             logger.info("test, %s: no such data", MEANING[question])
             continue
         found = measure(
-            scores[question], tables[question], speakers[question], decision
+            scores[question],
+            tables[question],
+            speakers[question],
+            decision,
+            kind,
         )
         figures[question] = found
         figure = plot_scores(
@@ -139,6 +146,7 @@ def measure_questions(
             tables[question].labels,
             decision.threshold,
             title=MEANING[question],
+            kind=kind,
         )
         save_figure(figure, Path(figures_folder) / f"scores_{question}.png")
         between = (

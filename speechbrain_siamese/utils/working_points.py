@@ -21,7 +21,9 @@ def working_threshold(
     different speakers, and as many of the same as that allows; ``recall=x``
     accepts at least the share x of the same speaker, and as few different
     ones as that allows; ``dcf=x`` has the least detection cost if a share x
-    of the trials are of the same speaker (both errors cost 1).
+    of the trials are of the same speaker (both errors cost 1);
+    ``mean_similar`` is the mean score of the same speaker, as the two-tower
+    design of 2023 decided: some half of them are rejected.
 
     Arguments
     ---------
@@ -30,7 +32,8 @@ def working_threshold(
     labels : np.ndarray
         1 same speaker, 0 different, (trials,).
     target : str
-        ``eer``, ``fpr=<share>``, ``recall=<share>`` or ``dcf=<prior>``.
+        ``eer``, ``mean_similar``, ``fpr=<share>``, ``recall=<share>`` or
+        ``dcf=<prior>``.
 
     Returns
     -------
@@ -54,6 +57,8 @@ def working_threshold(
     if kind == "eer":
         return eer(scores, labels)[1]
     scores, labels = checked_trials(scores, labels)
+    if kind == "mean_similar":
+        return float(scores[labels == 1].mean())
     far, frr, distinct = operating_points(scores, labels)
     # From accepting nothing to accepting all; shares of trials are fractions,
     # which rounding must not push across the value that was asked for.
@@ -79,9 +84,9 @@ def parse_target(target: str) -> tuple[str, float]:
     Returns
     -------
     kind : str
-        ``eer``, ``fpr``, ``recall`` or ``dcf``.
+        ``eer``, ``mean_similar``, ``fpr``, ``recall`` or ``dcf``.
     value : float
-        NaN for ``eer``.
+        NaN for the first two.
 
     Raises
     ------
@@ -95,7 +100,7 @@ def parse_target(target: str) -> tuple[str, float]:
     """
     # SpeechBrain's command line makes "fpr 0.01" of "--key=fpr=0.01".
     kind, _, text = str(target).replace(" ", "=").partition("=")
-    if kind == "eer" and not text:
+    if kind in ("eer", "mean_similar") and not text:
         return kind, np.nan
     try:
         value = float(text)
@@ -104,7 +109,7 @@ def parse_target(target: str) -> tuple[str, float]:
     inside = 0 < value < 1 if kind == "dcf" else 0 <= value <= 1
     if kind not in ("fpr", "recall", "dcf") or not inside:
         raise ValueError(
-            f"target is {target!r}, expected eer, fpr=0.01, recall=0.95 or "
-            "dcf=0.01, or another share"
+            f"target is {target!r}, expected eer, mean_similar, fpr=0.01, "
+            "recall=0.95 or dcf=0.01, or another share"
         )
     return kind, value

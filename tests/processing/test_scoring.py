@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 
 from speechbrain_siamese.processing import scoring
-from speechbrain_siamese.processing.scoring import cosine_scores
+from speechbrain_siamese.processing.scoring import (
+    cosine_scores,
+    euclidean_scores,
+)
 
 
 def test_scores_are_those_of_a_plain_loop(monkeypatch):
@@ -33,3 +37,12 @@ def test_scores_are_those_of_a_plain_loop(monkeypatch):
 def test_what_cannot_be_scored_is_told(embeddings, message):
     with pytest.raises(ValueError, match=message):
         cosine_scores(embeddings, np.array([0]), np.array([1]))
+
+
+def test_distances_are_those_of_scipy_with_the_sign_turned_round(monkeypatch):
+    monkeypatch.setattr(scoring, "BLOCK", 7)
+    embeddings = np.random.default_rng(0).normal(size=(20, 5))
+    enrol, test = np.random.default_rng(1).integers(20, size=(2, 50))
+    found = euclidean_scores(torch.from_numpy(embeddings), enrol, test)
+    expected = cdist(embeddings, embeddings)[enrol, test]
+    assert np.allclose(found, -expected, atol=1e-6)

@@ -60,6 +60,7 @@ def export(tmp_path):
                 calibration=Calibration(8.0, -2.5),
             ),
             normalised=None,
+            measure="cosine",
             report=REPORT,
         )
         return tmp_path / "export"
@@ -73,7 +74,7 @@ def test_second_export_replaces_the_first(export):
     assert export(threshold=0.75) == folder
     assert not (folder / "stale.txt").exists()
     written = (folder / "hyperparams.yaml").read_text()
-    assert "threshold: 0.75  # cosine" in written
+    assert "threshold: 0.75\n" in written
     assert "threshold_target: fpr=0.01" in written
     assert "normalised_threshold: null" in written
     assert [path.name for path in folder.parent.iterdir()] == ["export"]

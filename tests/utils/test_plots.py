@@ -151,11 +151,10 @@ def test_threshold_is_a_line_with_its_value():
 
 
 def test_axes_say_what_they_show_and_in_which_unit():
-    other = "log-likelihood ratio (nats)"
     pictures = [
         plot_distances([epoch(1)]),
         plot_scores(SCORES, LABELS, 0.65),
-        plot_scores(9 * SCORES, LABELS, 0.65, unit=other),
+        plot_scores(9 * SCORES, LABELS, 0.65, kind=None),
     ]
     labels = [
         (axes.get_xlabel(), axes.get_ylabel())
@@ -163,7 +162,7 @@ def test_axes_say_what_they_show_and_in_which_unit():
     ]
     assert all("(" in text for pair in labels for text in pair)
     assert "cosine" in labels[1][0]
-    assert labels[2][0] == other
+    assert labels[2][0] == "score (no unit)"
 
 
 def test_looks_repeat_late_even_without_colour():
@@ -204,8 +203,9 @@ def test_other_formats_are_refused_before_anything_is_made(tmp_path):
 
 def test_plotting_leaves_pyplot_alone(tmp_path):
     script = (
-        "import sys; from speechbrain_siamese.utils import error_curves, "
-        "evaluation_plots, plots, speaker_plots;"
+        "import sys; from speechbrain_siamese.evaluation import "
+        "error_curves, slice_plots, speaker_plots;"
+        "from speechbrain_siamese.utils import plots;"
         "figure = plots.plot_scores([0.9, 0.1], [1, 0], 0.5);"
         "plots.save_figure(figure, sys.argv[1]);"
         "sys.exit('matplotlib.pyplot' in sys.modules)"

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from speechbrain_siamese.utils.metrics import eer
-from speechbrain_siamese.utils.working_points import working_threshold
+from speechbrain_siamese.utils.working_points import (
+    parse_target,
+    working_threshold,
+)
 
 
 def random_trials(seed, decimals):
@@ -83,5 +86,13 @@ def test_command_line_of_speechbrain_writes_a_space():
     ["fpr", "fpr=2", "recall=-1", "dcf=0", "dcf=x", "eer=1", "best", ""],
 )
 def test_unknown_target_is_refused(target):
-    with pytest.raises(ValueError, match=r"expected eer, fpr=0\.01"):
+    with pytest.raises(
+        ValueError, match=r"expected eer, mean_similar, fpr=0\.01"
+    ):
         working_threshold([0.9, 0.1], [1, 0], target)
+
+
+def test_mean_similar_is_the_mean_of_the_same_speaker():
+    scores, labels = [-1.0, -3.0, -4.0, -0.5], [1, 1, 0, 0]
+    assert working_threshold(scores, labels, "mean_similar") == -2.0
+    assert parse_target("mean_similar")[0] == "mean_similar"

@@ -146,9 +146,8 @@ def open_systems(hparams, run_opts, output, prepared):
     )
     ours = EmbeddingSystem("model", model, cache)
     encoders, others = [ours], []
-    cohort = getattr(model.hparams, "cohort", None)
-    if cohort is not None and cohort.usable:
-        others.append(NormalisedSystem(ours, cohort))
+    if model.normalised_decision is not None:
+        others.append(NormalisedSystem(ours, model.hparams.cohort))
     peers = hparams["peer"] or []
     for peer in [peers] if isinstance(peers, str) else peers:
         found = open_encoder(SpeakerRecognition, peer, run_opts, output)

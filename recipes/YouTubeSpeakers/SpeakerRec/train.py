@@ -9,6 +9,7 @@ unknown voices, and leaves a folder that SpeechBrain's SpeakerRecognition
 loads. Without --data_folder it does all this with synthetic demo voices.
 """
 
+import functools
 import math
 import sys
 from dataclasses import asdict
@@ -18,6 +19,7 @@ import speechbrain as sb
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain.utils.distributed import run_on_main
+from speechbrain.utils.logger import get_logger
 from youtube_prepare import prepare_youtube, prepared_fingerprint
 
 from speechbrain_siamese.core import SiameseBrain
@@ -29,7 +31,12 @@ from speechbrain_siamese.dataio.splits import QUESTIONS
 from speechbrain_siamese.dataio.trial_table import read_trial_table
 from speechbrain_siamese.processing.score_norm import Cohort
 from speechbrain_siamese.utils.decision import choose_decision
-from speechbrain_siamese.utils.export import export_model, recipe_sections
+from speechbrain_siamese.utils.export import (
+    export_model,
+    export_weights,
+    recipe_sections,
+)
+from speechbrain_siamese.utils.metrics import eer
 from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.report import (
     measure,
@@ -39,6 +46,8 @@ from speechbrain_siamese.utils.report import (
 from speechbrain_siamese.utils.resume import check_same_training
 from speechbrain_siamese.utils.whole_file import remove_partials
 from speechbrain_siamese.utils.working_points import parse_target
+
+logger = get_logger(__name__)
 
 
 def check_settings(hparams):
@@ -177,18 +186,10 @@ def main(argv):
             },
         ],
     )
-    # Whole hops: at 22,050 Hz a hop of 10 ms is not a whole number of samples.
-    window_frames = round(1000 * hparams["window_len"] / hparams["hop_length"])
-    hparams["window_samples"] = (
-        window_frames * hparams["compute_features"].hop_samples
-    )
+    hparams["window_samples"] = count_window_samples(hparams)
     datasets, encoder, sampler, trials = dataio_prep(hparams)
-    hparams["modules"]["classifier"] = hparams["classifier"](
-        out_neurons=len(encoder)
-    )
-    hparams["checkpointer"].add_recoverable(
-        "classifier", hparams["modules"]["classifier"]
-    )
+    build_heads(hparams, len(encoder))
+    load_start(hparams, sections)
 
     hparams["train_loggers"] = [hparams["train_logger"]]
     if hparams["use_tensorboard"]:
@@ -227,6 +228,44 @@ def main(argv):
     run_on_main(finish, args=[brain, datasets, encoder, sections])
 
 
+def count_window_samples(hparams):
+    """Samples of a window: whole hops, where the features tell their hop.
+
+    At 22,050 Hz a hop of 10 ms is not a whole number of samples.
+    """
+    hop = getattr(hparams["compute_features"], "hop_samples", None)
+    if hop is None:
+        return round(hparams["window_len"] * hparams["sample_rate"])
+    return round(1000 * hparams["window_len"] / hparams["hop_length"]) * hop
+
+
+def build_heads(hparams, speakers):
+    """Build what has to know the number of speakers, and what else learns."""
+    heads = {"classifier": hparams["classifier"](out_neurons=speakers)}
+    cost = hparams["compute_cost"]
+    if isinstance(cost, functools.partial):
+        # With !name: a loss that has a proxy for each speaker.
+        cost = hparams["compute_cost"] = cost(num_classes=speakers)
+    if isinstance(cost, torch.nn.Module) and [*cost.parameters()]:
+        heads["compute_cost"] = cost
+    for name, module in heads.items():
+        hparams["modules"][name] = module
+        hparams["checkpointer"].add_recoverable(name, module)
+
+
+def load_start(hparams, sections):
+    """Load the weights from which training starts, where the YAML names any.
+
+    A checkpoint, which is loaded later, takes their place.
+    """
+    if hparams.get("pretrained_path"):
+        run_on_main(hparams["pretrainer"].collect_files)
+        hparams["pretrainer"].load_collected()
+    if hparams["init_from"]:
+        state = export_weights(hparams["init_from"], sections)
+        hparams["embedding_model"].load_state_dict(state)
+
+
 def open_tensorboard(hparams):
     """Open the TensorBoard logger, or name the extra that it needs."""
     try:
@@ -248,7 +287,7 @@ def finish(brain, datasets, encoder, sections):
     scores = brain.score(valid)
     decision = choose_decision(scores, valid.labels, target)
     normalised = None
-    if cohort.usable:
+    if cohort.usable and hparams.measure == "cosine":
         embeddings = brain.embeddings_of(valid)
         normalised = choose_decision(
             cohort.normalised(scores, embeddings, valid.enrol, valid.test),
@@ -257,7 +296,11 @@ def finish(brain, datasets, encoder, sections):
         )
     best = brain.best_epoch()
     best["valid"] |= measure(
-        scores, valid, brain.speakers_of(datasets["valid"], valid), decision
+        scores,
+        valid,
+        brain.speakers_of(datasets["valid"], valid),
+        decision,
+        hparams.measure,
     )
     report = {
         **best,
@@ -273,6 +316,7 @@ def finish(brain, datasets, encoder, sections):
             },
             decision,
             hparams.figures_folder,
+            hparams.measure,
         ),
         "data": describe_data(datasets),
         "settings": {
@@ -291,6 +335,7 @@ def finish(brain, datasets, encoder, sections):
                 "max_minutes",
             )
         },
+        "init_from": old_and_new(brain, datasets["valid"]),
         "training_minutes": hparams.history.seconds / 60,
         "epochs": hparams.history.epochs,
     }
@@ -304,8 +349,47 @@ def finish(brain, datasets, encoder, sections):
         sample_rate=hparams.sample_rate,
         decision=decision,
         normalised=normalised,
+        measure=hparams.measure,
         report=report,
     )
+
+
+def old_and_new(brain, dataset):
+    """Validation EER of the earlier model and of this one, on both's people.
+
+    A model that goes on with new speakers may forget what made it good with
+    those of the earlier training.
+    """
+    hparams = brain.hparams
+    if not hparams.init_from:
+        return None
+    loader = {"batch_size": hparams.eval_batch_size}
+    people = {"new": (dataset, brain.trials["valid"])}
+    earlier = Path(hparams.init_from).parent / "prepared"
+    if (earlier / "trials_valid.txt").is_file():
+        held_out = read_manifest(str(earlier / "valid.csv"), str(earlier))
+        held_out.set_output_keys(["id", "wav", "sig"])
+        table = read_trial_table(earlier / "trials_valid.txt")
+        people["earlier"] = (held_out, table)
+    encoder = brain.raw_modules["embedding_model"]
+    own = {key: value.clone() for key, value in encoder.state_dict().items()}
+    found = {"path": str(hparams.init_from)}
+    for model, state in (
+        ("earlier", export_weights(hparams.init_from)),
+        ("new", own),
+    ):
+        encoder.load_state_dict(state)
+        for whose, (held_out, table) in people.items():
+            brain.embed(held_out, loader)
+            rate = eer(brain.score(table), table.labels)[0]
+            found[f"{model}_model_{whose}_people"] = rate
+            logger.info(
+                "%s model, validation people of the %s training: EER %.1f %%",
+                model,
+                whose,
+                100 * rate,
+            )
+    return found
 
 
 def describe_data(datasets):

@@ -1,0 +1,183 @@
+"""Any trunk and any loss in the Siamese frame, by the user's command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+CHANNELS = "[16,16,16,16,48]"
+
+
+def train(tiny, yaml, data, output, **settings):
+    """A few steps with any YAML file; the folder that they leave."""
+    options = {
+        "data_folder": data,
+        "output_folder": output,
+        "trim_start": 1,
+        "trim_end": 1,
+        "number_of_epochs": 1,
+        "steps_per_epoch": 4,
+        "n_jobs": 1,
+        "precision": "fp32",
+        **settings,
+    }
+    done = subprocess.run(
+        [
+            sys.executable,
+            "train.py",
+            str(yaml),
+            *(f"--{key}={value}" for key, value in options.items()),
+        ],
+        cwd=ROOT,
+        env=tiny.environment(),
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    return done
+
+
+def weights(output):
+    path = output / "export" / "embedding_model.ckpt"
+    return torch.load(path, weights_only=True)
+
+
+ASK = """
+import sys
+from speechbrain.inference.speaker import SpeakerRecognition
+model = SpeakerRecognition.from_hparams(source=sys.argv[1])
+score, same = model.verify_files(sys.argv[2], sys.argv[2])
+print(float(score), model.classify_file(sys.argv[2])[3][0])
+"""
+
+
+@pytest.mark.slow
+def test_ecapa_pretrained_frozen_and_gone_on_from(tiny, tiny_data, tmp_path):
+    """From scratch, then from its weights, then as an earlier export."""
+    yaml = "hparams/siamese_ecapa.yaml"
+    first = tmp_path / "first"
+    done = train(
+        tiny, yaml, tiny_data, first, pretrained_path="null", channels=CHANNELS
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    wav = next((first / "prepared" / "held_out").rglob("*.wav"))
+    asked = subprocess.run(
+        [sys.executable, "-c", ASK, str(first / "export"), str(wav)],
+        env=tiny.environment(),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    score, name = asked.stdout.split()[-2:]
+    assert float(score) == pytest.approx(1, abs=1e-5)
+    assert name.startswith("voice")
+
+    tuned = tmp_path / "tuned"
+    done = train(
+        tiny,
+        yaml,
+        tiny_data,
+        tuned,
+        pretrained_path=first / "export",
+        channels=CHANNELS,
+        frozen="[embedding_model.blocks.0]",
+        seed=7,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    before, after = weights(first), weights(tuned)
+    changed = {key for key in before if not before[key].equal(after[key])}
+    assert changed
+    assert not any(key.startswith("blocks.0.") for key in changed)
+    # Started there: slowly moved weights are still near.
+    assert torch.allclose(
+        before["fc.conv.weight"], after["fc.conv.weight"], atol=0.02
+    )
+
+    going_on = tmp_path / "going_on"
+    done = train(
+        tiny,
+        yaml,
+        tiny_data,
+        going_on,
+        pretrained_path="null",
+        init_from=first / "export",
+        channels=CHANNELS,
+        seed=7,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    found = json.loads((going_on / "metrics.json").read_text())
+    earlier = json.loads((first / "metrics.json").read_text())
+    kept = found["init_from"]
+    assert kept["earlier_model_earlier_people"] == pytest.approx(
+        earlier["valid"]["eer"], abs=1e-6
+    )
+    assert kept["new_model_new_people"] == pytest.approx(
+        found["valid"]["eer"], abs=1e-6
+    )
+    assert {"earlier_model_new_people", "new_model_earlier_people"} < set(kept)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cost", "miner"),
+    [
+        (
+            "!new:pytorch_metric_learning.losses.SupConLoss",
+            "!new:pytorch_metric_learning.miners.MultiSimilarityMiner",
+        ),
+        # With a learnt proxy for each speaker.
+        (
+            "!name:pytorch_metric_learning.losses.ProxyAnchorLoss\n"
+            "    embedding_size: !ref <embedding_dim>",
+            "null",
+        ),
+    ],
+)
+def test_losses_of_another_library_are_a_yaml_line(
+    tiny, tiny_data, tmp_path, cost, miner
+):
+    text = (ROOT / "hparams" / "siamese_ecapa.yaml").read_text()
+    begin = text.index("compute_cost: ")
+    end = text.index("\n\n", begin)
+    text = f"{text[:begin]}compute_cost: {cost}{text[end:]}"
+    text = text.replace("miner: null", f"miner: {miner}")
+    yaml = tmp_path / "own.yaml"
+    yaml.write_text(text)
+    done = train(
+        tiny,
+        yaml,
+        tiny_data,
+        tmp_path / "out",
+        pretrained_path="null",
+        channels=CHANNELS,
+        classifier_weight=0,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    assert weights(tmp_path / "out")
+    if miner == "null":
+        saved = (tmp_path / "out" / "save").glob("CKPT*/compute_cost.ckpt")
+        assert torch.load(next(saved), weights_only=True)["proxies"].ndim == 2
+
+
+def test_another_encoder_is_not_gone_on_from(
+    tiny, trained, tiny_data, tmp_path
+):
+    done = train(
+        tiny,
+        "hparams/siamese_ecapa.yaml",
+        tiny_data,
+        tmp_path / "out",
+        pretrained_path="null",
+        channels=CHANNELS,
+        init_from=trained / "export",
+    )
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "whose features or encoder differ" in said
+    assert "DenseNetEncoder" in said
