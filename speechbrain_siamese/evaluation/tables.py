@@ -28,6 +28,7 @@ TRIAL_COLUMNS = (
     "recall",
     "f1",
     "threshold",
+    "threshold_from",
     "distance_similar",
     "distance_dissimilar",
     "trials_similar",
@@ -54,6 +55,8 @@ class ScoreFiles:
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
         self.written: set[str] = set()
+        #: Figures of a list by file and decision: intervals take seconds.
+        self.figures: dict[tuple, dict] = {}
 
     def write(self, name: str, lines: Iterable[str]) -> str:
         """Write a list, unless it was written under this name.
@@ -164,12 +167,15 @@ class FigureTable:
         dict
             The row: ``name, scores, note, decision, figures``.
         """
-        figures = measure(scores, table, speakers, decision, kind)
-        figures["threshold_from"] = (
-            f"{decision.target}, validation" if decision else "these trials"
-        )
         file = self.files.write(file, _score_lines(scores, table))
-        return self._add(name, file, note, figures, decision)
+        known = self.files.figures
+        if (file, decision) not in known:
+            figures = measure(scores, table, speakers, decision, kind)
+            figures["threshold_from"] = (
+                f"{decision.target}, validation" if decision else "these trials"
+            )
+            known[file, decision] = figures
+        return self._add(name, file, note, known[file, decision], decision)
 
     def add(
         self, name: str, figures: dict, scores: Sequence[str], note: str = ""

@@ -1,4 +1,4 @@
-"""Contrastive loss over every pair of a batch.
+"""Contrastive loss over every pair of a batch, or over given pairs.
 
 Called as ``loss(embeddings, labels)``, the convention of
 pytorch-metric-learning, so that its losses can take this one's place.
@@ -66,17 +66,68 @@ def all_pairs(
     ValueError
         If the shapes are others.
     """
-    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
-        raise ValueError(
-            f"embeddings have the shape {tuple(embeddings.shape)} and labels "
-            f"{tuple(labels.shape)}; expected (batch, dim) and (batch,)"
-        )
+    _check_shapes(embeddings, labels)
     first, second = torch.triu_indices(
         len(labels), len(labels), offset=1, device=labels.device
     )
     # Half precision would lose the small distances that matter most.
     distances = torch.pdist(embeddings.float())
     return distances, labels[first] == labels[second]
+
+
+def half_pairs(
+    embeddings: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Distance of item ``i`` of a batch to item ``i + half``.
+
+    What two towers with the same weights see: left clips, then right ones, as
+    ``dataio.pairs.PairBatchSampler`` yields them.
+
+    Arguments
+    ---------
+    embeddings : torch.Tensor
+        (batch, dim)
+    labels : torch.Tensor
+        Speaker of each, (batch,).
+
+    Returns
+    -------
+    distances : torch.Tensor
+        Euclidean distances in float32, (batch / 2,). The gradient at distance
+        0 is 0.
+    same : torch.Tensor
+        True where both sides are one speaker, the same shape, bool.
+
+    Raises
+    ------
+    ValueError
+        If the shapes are others, or the batch is odd.
+
+    Example
+    -------
+    >>> embeddings = torch.tensor([[0.0], [5.0], [1.0], [7.0]])
+    >>> half_pairs(embeddings, torch.tensor([0, 0, 0, 1]))
+    (tensor([1., 2.]), tensor([ True, False]))
+    """
+    _check_shapes(embeddings, labels)
+    if len(labels) % 2:
+        raise ValueError(
+            f"the batch holds {len(labels)} clips, expected an even number: "
+            "left clips, then as many right ones, as PairBatchSampler yields"
+        )
+    # Half precision would lose the small distances that matter most.
+    left, right = embeddings.float().chunk(2)
+    distances = torch.linalg.vector_norm(left - right, dim=-1)
+    first, second = labels.chunk(2)
+    return distances, first == second
+
+
+def _check_shapes(embeddings: torch.Tensor, labels: torch.Tensor) -> None:
+    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
+        raise ValueError(
+            f"embeddings have the shape {tuple(embeddings.shape)} and labels "
+            f"{tuple(labels.shape)}; expected (batch, dim) and (batch,)"
+        )
 
 
 class ContrastiveLoss(torch.nn.Module):
@@ -142,7 +193,13 @@ class ContrastiveLoss(torch.nn.Module):
         torch.Tensor
             The loss, a scalar.
         """
-        return self.over_pairs(*all_pairs(embeddings, labels))
+        return self.over_pairs(*self.pairs(embeddings, labels))
+
+    def pairs(
+        self, embeddings: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tell which pairs of a batch the loss compares: ``all_pairs``."""
+        return all_pairs(embeddings, labels)
 
     def over_pairs(
         self, distances: torch.Tensor, same: torch.Tensor
@@ -167,3 +224,79 @@ class ContrastiveLoss(torch.nn.Module):
         sides = [losses[same], losses[~same]]
         means = [side.mean() for side in sides if side.numel()]
         return sum(means, start=losses.sum() * 0) / max(1, len(means))
+
+
+class PairContrastiveLoss(torch.nn.Module):
+    """Contrastive loss, mean over the given pairs of a batch.
+
+    Item ``i`` belongs to item ``i + half``. The embeddings may have any
+    length, so any margin above 0 can be met.
+
+    Arguments
+    ---------
+    margin : float
+        Distance from which dissimilar pairs cost nothing, above 0.
+
+    Example
+    -------
+    >>> loss = PairContrastiveLoss(margin=3.0)
+    >>> embeddings = torch.tensor([[0.0], [5.0], [1.0], [7.0]])
+    >>> loss(embeddings, torch.tensor([0, 0, 0, 1]))  # similar, dissimilar
+    tensor(1.)
+    """
+
+    def __init__(self, margin: float = 3.0):
+        super().__init__()
+        if not 0 < margin < float("inf"):
+            raise ValueError(f"margin is {margin}, expected a number above 0")
+        self.margin = margin
+
+    def forward(
+        self, embeddings: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
+        """Compute the loss of a batch.
+
+        Arguments
+        ---------
+        embeddings : torch.Tensor
+            (batch, dim)
+        labels : torch.Tensor
+            Speaker of each, (batch,).
+
+        Returns
+        -------
+        torch.Tensor
+            The loss, a scalar; 0 for an empty batch.
+
+        Raises
+        ------
+        ValueError
+            If the shapes are others, or the batch is odd.
+        """
+        return self.over_pairs(*self.pairs(embeddings, labels))
+
+    def pairs(
+        self, embeddings: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tell which pairs of a batch the loss compares: ``half_pairs``."""
+        return half_pairs(embeddings, labels)
+
+    def over_pairs(
+        self, distances: torch.Tensor, same: torch.Tensor
+    ) -> torch.Tensor:
+        """Compute the loss of pairs whose distances are known.
+
+        Arguments
+        ---------
+        distances : torch.Tensor
+            (pairs,)
+        same : torch.Tensor
+            (pairs,), bool.
+
+        Returns
+        -------
+        torch.Tensor
+            The loss, a scalar.
+        """
+        losses = contrastive(distances, same, self.margin)
+        return losses.sum() / max(1, losses.numel())

@@ -12,8 +12,10 @@ from scipy.spatial.distance import pdist
 
 from speechbrain_siamese.nnet.losses import (
     ContrastiveLoss,
+    PairContrastiveLoss,
     all_pairs,
     contrastive,
+    half_pairs,
 )
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -217,11 +219,110 @@ def test_a_margin_of_three_is_for_embeddings_of_any_length():
         ((4,), (4,)),
     ],
 )
-def test_other_shapes_are_refused_with_what_was_found(embeddings, labels):
+@pytest.mark.parametrize("loss", [ContrastiveLoss(), PairContrastiveLoss()])
+def test_other_shapes_are_refused_with_what_was_found(embeddings, labels, loss):
     with pytest.raises(ValueError) as caught:
-        ContrastiveLoss()(torch.zeros(embeddings), torch.zeros(labels))
+        loss(torch.zeros(embeddings), torch.zeros(labels))
     assert str(embeddings) in str(caught.value)
     assert str(labels) in str(caught.value)
+
+
+def pair_loss_by_hand(embeddings, labels, margin) -> float:
+    """The loss of pairs (i, i + half) by a loop in Python's floats."""
+    points = embeddings.double().tolist()
+    half = len(points) // 2
+    total = 0.0
+    for one in range(half):
+        distance = math.dist(points[one], points[one + half])
+        if labels[one] == labels[one + half]:
+            total += distance**2
+        else:
+            total += max(0.0, margin - distance) ** 2
+    return total / half
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("margin", [0.3, 3.0, 40.0])
+def test_loss_of_given_pairs_equals_a_loop(margin, dtype):
+    loss = PairContrastiveLoss(margin=margin)
+    for speakers in ("abcabc", "abcbca", "aabbbacd", "ab", "aa"):
+        unit, labels = batch(speakers)
+        embeddings = (2.5 * unit).to(dtype)
+        assert loss(embeddings, labels).item() == pytest.approx(
+            pair_loss_by_hand(embeddings, labels, margin), rel=1e-5, abs=2e-6
+        )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_only_item_i_and_item_i_plus_half_are_compared(dtype):
+    embeddings, labels = batch("abcbbc", dim=33, dtype=dtype)
+    distances, same = half_pairs(embeddings, labels)
+    every = pdist(embeddings.double().numpy())
+    # Of 15 pairs: 0-3, 1-4 and 2-5.
+    expected = [every[2], every[7], every[11]]
+    assert distances.dtype == torch.float32
+    np.testing.assert_allclose(distances, expected, rtol=1e-5)
+    assert same.tolist() == [False, True, True]
+
+
+def test_gradient_of_given_pairs_equals_differences_of_the_loop():
+    embeddings, labels = batch("aabcab", dim=3)
+    expected = torch.zeros_like(embeddings)
+    step = 1e-6
+    for item, number in itertools.product(range(len(labels)), range(3)):
+        sides = []
+        for sign in (1, -1):
+            moved = embeddings.clone()
+            moved[item, number] += sign * step
+            sides.append(pair_loss_by_hand(moved, labels, 3.0))
+        expected[item, number] = (sides[0] - sides[1]) / (2 * step)
+    found = embeddings.clone().requires_grad_()
+    PairContrastiveLoss(margin=3.0)(found, labels).backward()
+    assert expected.abs().max() > 0.01
+    torch.testing.assert_close(found.grad, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_given_pairs_at_distance_0_have_a_finite_gradient(dtype):
+    embeddings = torch.ones(6, 3, dtype=dtype)
+    embeddings[2] = 0.0
+    embeddings.requires_grad_()
+    labels = torch.tensor([0, 1, 2, 0, 2, 2])
+    PairContrastiveLoss()(embeddings, labels).backward()
+    assert embeddings.grad.dtype == dtype
+    assert torch.isfinite(embeddings.grad).all()
+    assert (embeddings.grad[[0, 1, 3, 4]] == 0).all()
+    assert (embeddings.grad[[2, 5]] != 0).all()
+
+
+@pytest.mark.parametrize("clips", [1, 3, 33])
+def test_an_odd_batch_has_no_halves(clips):
+    with pytest.raises(ValueError, match=rf"holds {clips} clips.*even"):
+        PairContrastiveLoss()(torch.zeros(clips, 2), torch.zeros(clips))
+
+
+def test_an_empty_batch_of_pairs_costs_nothing():
+    loss = PairContrastiveLoss()
+    assert loss(torch.zeros(0, 4), torch.zeros(0)).item() == 0.0
+
+
+@pytest.mark.parametrize("margin", [0.0, -1.0, float("nan"), float("inf")])
+def test_margins_of_given_pairs_have_to_be_above_zero(margin):
+    with pytest.raises(ValueError, match=rf"margin is {margin}.*above 0"):
+        PairContrastiveLoss(margin=margin)
+
+
+@pytest.mark.parametrize("loss", [ContrastiveLoss(), PairContrastiveLoss()])
+def test_a_loss_tells_the_pairs_that_it_compares(loss):
+    embeddings, labels = batch("abbcab", dtype=torch.float32)
+    distances, same = loss.pairs(embeddings, labels)
+    assert (
+        len(distances)
+        == {ContrastiveLoss: 15, PairContrastiveLoss: 3}[type(loss)]
+    )
+    assert torch.equal(
+        loss.over_pairs(distances, same), loss(embeddings, labels)
+    )
 
 
 def test_pytorch_metric_learning_finds_the_same_pairs_and_costs():
