@@ -83,7 +83,8 @@ class SiameseBrain(sb.Brain):
         if stage != sb.Stage.TRAIN:
             return self.encode(wavs, lengths)
         # The window was drawn longer, so that the fastest speed still fills it.
-        wavs = self.hparams.speed_perturb(wavs)
+        if self.hparams.speed_perturb:
+            wavs = self.hparams.speed_perturb(wavs)
         feats = self.modules.compute_features(
             wavs[:, : self.hparams.window_samples]
         )
@@ -93,7 +94,8 @@ class SiameseBrain(sb.Brain):
         else:
             feats = subtract_mean(feats)
         # A masked stretch is set to zero, which is the mean only now.
-        feats, lengths = self.hparams.fea_augment(feats, lengths)
+        if self.hparams.fea_augment:
+            feats, lengths = self.hparams.fea_augment(feats, lengths)
         return self._embed(feats, lengths)
 
     def encode(self, wavs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:

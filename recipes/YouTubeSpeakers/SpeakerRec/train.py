@@ -25,6 +25,11 @@ from youtube_prepare import prepare_youtube, prepared_fingerprint
 from speechbrain_siamese.core import SiameseBrain
 from speechbrain_siamese.dataio.datasets import read_manifest, read_samples
 from speechbrain_siamese.dataio.demo import ensure_demo_corpus
+from speechbrain_siamese.dataio.pairs import (
+    PairBatchSampler,
+    make_pairs,
+    write_pairs,
+)
 from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
 from speechbrain_siamese.dataio.shards import ReadShards
 from speechbrain_siamese.dataio.splits import QUESTIONS
@@ -55,12 +60,20 @@ def check_settings(hparams):
     for key, low, high in (
         ("number_of_epochs", 1, 100_000),
         ("n_jobs", -1, 1024),
-        ("speakers_per_batch", 2, 10_000),
-        ("clips_per_speaker", 2, 10_000),
         ("num_workers", 0, 1024),
         ("eval_batch_size", 1, 10_000),
     ):
         check_range(key, hparams[key], low, high, whole=True)
+    # A design with pairs that are fixed before has these in place of those.
+    for key, low in (
+        ("speakers_per_batch", 2),
+        ("clips_per_speaker", 2),
+        ("pairs_per_batch", 1),
+        ("similar_per_speaker", 1),
+        ("dissimilar_per_pair", 1),
+    ):
+        if key in hparams:
+            check_range(key, hparams[key], low, 10_000, whole=True)
     for key, low, high, unit in (
         ("window_len", 0.4, 60, "s"),
         ("classifier_weight", 0, 1000, ""),
@@ -124,20 +137,44 @@ def dataio_prep(hparams):
         datasets[name] = datasets[name].filtered_sorted(sort_key="duration")
         datasets[name].set_output_keys(["id", "wav", "sig"])
 
+    return datasets, encoder, make_sampler(hparams, train, drawn), trials
+
+
+def make_sampler(hparams, train, drawn):
+    """The batches of training: of speakers, or of pairs fixed before."""
+    folder = Path(hparams["prepared_folder"])
     rows = [train.data[data_id] for data_id in train.data_ids]
-    sampler = SpeakerBatchSampler(
-        speakers=[row["spk_id"] for row in rows],
-        stretches=[(int(row["start"]), int(row["stop"])) for row in rows],
+    speech = {
+        "speakers": [row["spk_id"] for row in rows],
+        "stretches": [(int(row["start"]), int(row["stop"])) for row in rows],
+        "window_samples": drawn,
+    }
+    common = {"seed": hparams["seed"], "steps": hparams["steps_per_epoch"]}
+    if "pairs_per_batch" in hparams:
+        pairs = make_pairs(
+            **speech,
+            similar_per_speaker=hparams["similar_per_speaker"],
+            dissimilar_per_pair=hparams["dissimilar_per_pair"],
+            seed=hparams["seed"],
+        )
+        run_on_main(
+            write_pairs, args=[folder / "pairs.csv", pairs, train.data_ids]
+        )
+        return PairBatchSampler(
+            pairs,
+            pairs_per_batch=hparams["pairs_per_batch"],
+            **speech,
+            **common,
+        )
+    return SpeakerBatchSampler(
         sample_rate=hparams["sample_rate"],
-        window_samples=drawn,
         speakers_per_batch=hparams["speakers_per_batch"],
         clips_per_speaker=hparams["clips_per_speaker"],
-        seed=hparams["seed"],
-        steps=hparams["steps_per_epoch"],
         # The folder of the cleaned audio: recordings or short clips.
         sources=[Path(row["wav"]).relative_to(folder).parts[0] for row in rows],
+        **speech,
+        **common,
     )
-    return datasets, encoder, sampler, trials
 
 
 def main(argv):
@@ -329,11 +366,13 @@ def finish(brain, datasets, encoder, sections):
                 "window_len",
                 "speakers_per_batch",
                 "clips_per_speaker",
+                "pairs_per_batch",
                 "margin",
                 "lr",
                 "number_of_epochs",
                 "max_minutes",
             )
+            if hasattr(hparams, key)
         },
         "init_from": old_and_new(brain, datasets["valid"]),
         "training_minutes": hparams.history.seconds / 60,

@@ -1,0 +1,283 @@
+"""The encoder of the two-tower design of 2023, as it was published.
+
+Spectrograms are pictures of three channels, DenseNet121 sees them with its
+ImageNet weights, its flattened feature maps are the embedding: no projection,
+no unit length. Both towers share their weights, so one encoder is both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import torch
+import torchvision
+from torch.nn import functional as F
+
+from speechbrain_siamese.lobes.densenet import imagenet_state
+from speechbrain_siamese.lobes.features import frame_is_valid
+from speechbrain_siamese.lobes.windows import cut_windows
+from speechbrain_siamese.utils.ranges import check_range
+
+#: Windows that pass the trunk together at inference: bounds memory.
+_WINDOWS_AT_ONCE = 64
+
+#: Colours of a picture.
+_CHANNELS = 3
+
+
+def load_pictures_trunk(trunk: torch.nn.Module, state: dict) -> None:
+    """Put ImageNet weights into a trunk with three input channels.
+
+    Arguments
+    ---------
+    trunk : torch.nn.Module
+        ``features`` of a torchvision DenseNet.
+    state : dict
+        State of the whole torchvision model, also with the layer names of
+        torchvision's own files (``norm.1`` for ``norm1``).
+
+    Raises
+    ------
+    ValueError
+        If the weights are those of another model.
+    """
+    renamed = {
+        re.sub(r"\.(norm|conv)\.(?=\d)", r".\1", key): value
+        for key, value in state.items()
+    }
+    try:
+        trunk.load_state_dict(
+            {
+                key.removeprefix("features."): value
+                for key, value in renamed.items()
+                if key.startswith("features.")
+            }
+        )
+    except RuntimeError as error:
+        raise ValueError(
+            "the ImageNet weights do not fit the trunk; expected the state of "
+            f"torchvision's densenet121: {error}"
+        ) from error
+
+
+def as_picture(windows: torch.Tensor) -> torch.Tensor:
+    """Turn log-mel windows into pictures as a file would hold them.
+
+    Arguments
+    ---------
+    windows : torch.Tensor
+        (windows, frames, bins)
+
+    Returns
+    -------
+    torch.Tensor
+        Time to the right, pitch upwards, from 0 (the darkest point of the
+        window) to 1 (its brightest), three equal channels; 0 where a window
+        has no contrast. (windows, 3, bins, frames)
+
+    Example
+    -------
+    >>> as_picture(torch.tensor([[[-4.0, -2.0], [0.0, -4.0]]]))[0, 2]
+    tensor([[0.5000, 0.0000],
+            [0.0000, 1.0000]])
+    """
+    darkest = windows.amin(dim=(1, 2), keepdim=True)
+    contrast = windows.amax(dim=(1, 2), keepdim=True) - darkest
+    scaled = (windows - darkest) / contrast.clamp(min=1e-6)
+    picture = scaled.mT.flip(1).unsqueeze(1)
+    return picture.expand(-1, _CHANNELS, -1, -1)
+
+
+def valid_frames(feats: torch.Tensor, min_frames: int) -> list[torch.Tensor]:
+    """Real frames of each item of a batch, without its padding.
+
+    Arguments
+    ---------
+    feats : torch.Tensor
+        Images, (batch, frames, bins), padding marked by the feature module.
+    min_frames : int
+        Items with fewer real frames are refused.
+
+    Returns
+    -------
+    list of torch.Tensor
+        (frames, bins) each.
+
+    Raises
+    ------
+    ValueError
+        If an item is too short.
+    """
+    valid = frame_is_valid(feats)
+    counts = valid.sum(dim=1)
+    if int(counts.min()) < min_frames:
+        item = int(counts.argmin())
+        raise ValueError(
+            f"item {item} of the batch has {int(counts[item])} frames of "
+            f"sound, expected at least {min_frames}: the clip is too short to "
+            "know a voice from it"
+        )
+    return [image[keep] for image, keep in zip(feats, valid, strict=True)]
+
+
+def mean_over_windows(
+    images: Sequence[torch.Tensor],
+    window_frames: int,
+    encode: Callable[[torch.Tensor], torch.Tensor],
+    at_once: int | None,
+) -> torch.Tensor:
+    """Average the embeddings of each item's windows by the frames they add.
+
+    Arguments
+    ---------
+    images : Sequence[torch.Tensor]
+        Valid frames of each item, (frames, bins).
+    window_frames : int
+        Frames of a window.
+    encode : Callable
+        (windows, window_frames, bins) to (windows, dim), each alone.
+    at_once : int or None
+        Windows that are encoded together; None for all.
+
+    Returns
+    -------
+    torch.Tensor
+        (items, dim)
+    """
+    pieces = [cut_windows(image, window_frames) for image in images]
+    windows = torch.cat([own for own, _ in pieces])
+    encoded = torch.cat(
+        [encode(lot) for lot in windows.split(at_once or len(windows))]
+    )
+    parts = encoded.split([len(weights) for _, weights in pieces])
+    return torch.stack(
+        [
+            (weights[:, None] * own).sum(dim=0) / weights.sum()
+            for (_, weights), own in zip(pieces, parts, strict=True)
+        ]
+    )
+
+
+class TwoTowerEncoder(torch.nn.Module):
+    """Encode spectrogram images as the flattened maps of a DenseNet121.
+
+    Windows, padding and averaging are those of ``DenseNetEncoder``: nothing
+    depends on the other items of the batch. The embeddings have any length;
+    their Euclidean distance is what the design decides by.
+
+    Arguments
+    ---------
+    n_mels : int
+        Bins of the images; at least 32, since the trunk halves five times.
+    window_len : float
+        Seconds of a window: what training saw.
+    hop_length : float
+        Milliseconds between the images' frames.
+    imagenet_weights : bool or str
+        Start from torchvision's ImageNet weights: True, or a local file.
+    min_len : float
+        Seconds; items with less are refused: too short to know a voice.
+
+    Attributes
+    ----------
+    embedding_dim : int
+        Size of a window's flattened feature maps.
+    start : str
+        ``ImageNet`` or ``random start``: what tables call a model by.
+
+    Example
+    -------
+    >>> encoder = TwoTowerEncoder(n_mels=32, window_len=1.0, hop_length=20.0)
+    >>> encoder(torch.rand(2, 70, 32), torch.ones(2)).shape
+    torch.Size([2, 1, 1024])
+    >>> encoder.start
+    'random start'
+    """
+
+    def __init__(
+        self,
+        n_mels: int = 128,
+        window_len: float = 2.972,
+        hop_length: float = 23.22,
+        imagenet_weights: bool | str = False,
+        min_len: float = 0.4,
+    ):
+        super().__init__()
+        check_range("hop_length", hop_length, 1, 1000, "ms")
+        self.window_frames = round(1000 * window_len / hop_length)
+        self.min_frames = max(1, round(1000 * min_len / hop_length))
+        if n_mels < 32 or self.window_frames < 32:
+            raise ValueError(
+                f"n_mels is {n_mels} and window_len {window_len} s is "
+                f"{self.window_frames} frames of {hop_length} ms; both must be "
+                "at least 32, since a DenseNet halves its image five times"
+            )
+        self.trunk = torchvision.models.densenet121(weights=None).features
+        self.start = "ImageNet" if imagenet_weights else "random start"
+        if imagenet_weights:
+            load_pictures_trunk(
+                self.trunk, imagenet_state(121, imagenet_weights)
+            )
+        # Two of the five halvings round up: 63 bins leave 2.
+        rows, columns = (
+            -(-size // 4) // 8 for size in (n_mels, self.window_frames)
+        )
+        self.embedding_dim = self.trunk.norm5.num_features * rows * columns
+        # What torchvision's weights were trained with.
+        picture = torchvision.models.DenseNet121_Weights.DEFAULT.transforms()
+        for name in ("mean", "std"):
+            colours = torch.tensor(getattr(picture, name)).view(-1, 1, 1)
+            self.register_buffer(f"picture_{name}", colours, persistent=False)
+        # Channels last is what the fast convolutions of CPUs and GPUs want.
+        self.trunk.to(memory_format=torch.channels_last)
+
+    def forward(
+        self, feats: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Encode a batch of images.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Log-mel images, (batch, frames, bins), padding marked by the
+            feature module.
+        lengths : torch.Tensor
+            Relative lengths, (batch,). Part of SpeechBrain's calling
+            convention; the marks in the images are exact and decide.
+
+        Returns
+        -------
+        torch.Tensor
+            Embeddings of any length, (batch, 1, embedding_dim).
+
+        Raises
+        ------
+        ValueError
+            If an item has less than ``min_len`` of sound.
+        """
+        del lengths
+        return mean_over_windows(
+            valid_frames(feats, self.min_frames),
+            self.window_frames,
+            self.encode_windows,
+            # A training batch is one lot: batch normalisation has to see all.
+            at_once=None if self.training else _WINDOWS_AT_ONCE,
+        ).unsqueeze(1)
+
+    def encode_windows(self, windows: torch.Tensor) -> torch.Tensor:
+        """Encode windows of the training length, each alone.
+
+        Arguments
+        ---------
+        windows : torch.Tensor
+            (windows, window_frames, bins)
+
+        Returns
+        -------
+        torch.Tensor
+            Flattened feature maps, (windows, embedding_dim), float32.
+        """
+        pictures = (as_picture(windows) - self.picture_mean) / self.picture_std
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
+        return F.relu(self.trunk(pictures)).flatten(1).float()
