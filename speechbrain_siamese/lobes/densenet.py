@@ -15,15 +15,15 @@ import torch
 import torchvision
 from torch.nn import functional as F
 
-from speechbrain_siamese.lobes.features import frame_is_valid, subtract_mean
-from speechbrain_siamese.lobes.windows import cut_windows, frame_is_loud
+from speechbrain_siamese.lobes.features import subtract_mean
+from speechbrain_siamese.lobes.windows import mean_over_windows, valid_frames
 from speechbrain_siamese.utils.ranges import check_range
 
 #: Depths that torchvision has, by their number of layers.
 DEPTHS = (121, 161, 169, 201)
 
 #: Windows that pass the trunk together at inference: bounds memory.
-_WINDOWS_AT_ONCE = 64
+WINDOWS_AT_ONCE = 64
 
 
 def imagenet_state(depth: int, source: bool | str | Path) -> dict:
@@ -77,6 +77,28 @@ def imagenet_state(depth: int, source: bool | str | Path) -> dict:
         ) from error
 
 
+def trunk_state(state: dict) -> dict:
+    """State of a DenseNet's ``features`` from that of the whole model.
+
+    Arguments
+    ---------
+    state : dict
+        Of a torchvision DenseNet; torchvision's own files name the layers
+        ``norm.1`` that its code names ``norm1``.
+
+    Returns
+    -------
+    dict
+    """
+    return {
+        re.sub(r"\.(norm|conv)\.(?=\d)", r".\1", key).removeprefix(
+            "features."
+        ): value
+        for key, value in state.items()
+        if key.startswith("features.")
+    }
+
+
 def load_imagenet(trunk: torch.nn.Module, state: dict) -> None:
     """Put ImageNet weights into a trunk with one input channel.
 
@@ -91,16 +113,7 @@ def load_imagenet(trunk: torch.nn.Module, state: dict) -> None:
     state : dict
         State of the whole torchvision model.
     """
-    # torchvision's files name the layers norm.1, the code names them norm1.
-    renamed = {
-        re.sub(r"\.(norm|conv)\.(?=\d)", r".\1", key): value
-        for key, value in state.items()
-    }
-    features = {
-        key.removeprefix("features."): value
-        for key, value in renamed.items()
-        if key.startswith("features.")
-    }
+    features = trunk_state(state)
     try:
         first = features["conv0.weight"].sum(dim=1, keepdim=True)
         trunk.load_state_dict({**features, "conv0.weight": first})
@@ -245,24 +258,18 @@ class DenseNetEncoder(torch.nn.Module):
             If an item has less than ``min_len`` of sound.
         """
         del lengths
-        pieces = [
-            cut_windows(image, self.window_frames)
-            for image in self._valid_frames(feats)
-        ]
-        counts = [len(weights) for _, weights in pieces]
-        windows = torch.cat([windows for windows, _ in pieces])
-        # A training batch is one lot: batch normalisation has to see all.
-        lot = len(windows) if self.training else _WINDOWS_AT_ONCE
-        embedded = torch.cat(
-            [self.encode_windows(chunk) for chunk in windows.split(lot)]
+        means = mean_over_windows(
+            valid_frames(
+                feats,
+                self.min_frames,
+                None if self.training else self.silence_range,
+            ),
+            self.window_frames,
+            self.encode_windows,
+            # A training batch is one lot: batch normalisation has to see all.
+            at_once=None if self.training else WINDOWS_AT_ONCE,
         )
-        means = [
-            (weights[:, None] * own).sum(dim=0)
-            for (_, weights), own in zip(
-                pieces, embedded.split(counts), strict=True
-            )
-        ]
-        return F.normalize(torch.stack(means), dim=-1).unsqueeze(1)
+        return F.normalize(means, dim=-1).unsqueeze(1)
 
     def encode_windows(self, windows: torch.Tensor) -> torch.Tensor:
         """Encode windows of the training length, each alone.
@@ -284,18 +291,3 @@ class DenseNetEncoder(torch.nn.Module):
         with torch.autocast(maps.device.type, enabled=False):
             pooled = self.pooled_norm(mean_and_deviation(maps.float()))
             return F.normalize(self.projection(pooled), dim=-1)
-
-    def _valid_frames(self, feats: torch.Tensor) -> list[torch.Tensor]:
-        """Real (and loud) frames of each item, (frames, bins) each."""
-        valid = frame_is_valid(feats)
-        counts = valid.sum(dim=1)
-        if int(counts.min()) < self.min_frames:
-            item = int(counts.argmin())
-            raise ValueError(
-                f"item {item} of the batch has {int(counts[item])} frames of "
-                f"sound, expected at least {self.min_frames}: the clip is too "
-                "short to know a voice from it"
-            )
-        if self.silence_range is not None and not self.training:
-            valid = frame_is_loud(feats, valid, self.silence_range)
-        return [image[keep] for image, keep in zip(feats, valid, strict=True)]

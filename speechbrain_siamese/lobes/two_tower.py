@@ -7,20 +7,17 @@ no unit length. Both towers share their weights, so one encoder is both.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-
 import torch
 import torchvision
 from torch.nn import functional as F
 
-from speechbrain_siamese.lobes.densenet import imagenet_state
-from speechbrain_siamese.lobes.features import frame_is_valid
-from speechbrain_siamese.lobes.windows import cut_windows
+from speechbrain_siamese.lobes.densenet import (
+    WINDOWS_AT_ONCE,
+    imagenet_state,
+    trunk_state,
+)
+from speechbrain_siamese.lobes.windows import mean_over_windows, valid_frames
 from speechbrain_siamese.utils.ranges import check_range
-
-#: Windows that pass the trunk together at inference: bounds memory.
-_WINDOWS_AT_ONCE = 64
 
 #: Colours of a picture.
 _CHANNELS = 3
@@ -42,18 +39,8 @@ def load_pictures_trunk(trunk: torch.nn.Module, state: dict) -> None:
     ValueError
         If the weights are those of another model.
     """
-    renamed = {
-        re.sub(r"\.(norm|conv)\.(?=\d)", r".\1", key): value
-        for key, value in state.items()
-    }
     try:
-        trunk.load_state_dict(
-            {
-                key.removeprefix("features."): value
-                for key, value in renamed.items()
-                if key.startswith("features.")
-            }
-        )
+        trunk.load_state_dict(trunk_state(state))
     except RuntimeError as error:
         raise ValueError(
             "the ImageNet weights do not fit the trunk; expected the state of "
@@ -87,76 +74,6 @@ def as_picture(windows: torch.Tensor) -> torch.Tensor:
     scaled = (windows - darkest) / contrast.clamp(min=1e-6)
     picture = scaled.mT.flip(1).unsqueeze(1)
     return picture.expand(-1, _CHANNELS, -1, -1)
-
-
-def valid_frames(feats: torch.Tensor, min_frames: int) -> list[torch.Tensor]:
-    """Real frames of each item of a batch, without its padding.
-
-    Arguments
-    ---------
-    feats : torch.Tensor
-        Images, (batch, frames, bins), padding marked by the feature module.
-    min_frames : int
-        Items with fewer real frames are refused.
-
-    Returns
-    -------
-    list of torch.Tensor
-        (frames, bins) each.
-
-    Raises
-    ------
-    ValueError
-        If an item is too short.
-    """
-    valid = frame_is_valid(feats)
-    counts = valid.sum(dim=1)
-    if int(counts.min()) < min_frames:
-        item = int(counts.argmin())
-        raise ValueError(
-            f"item {item} of the batch has {int(counts[item])} frames of "
-            f"sound, expected at least {min_frames}: the clip is too short to "
-            "know a voice from it"
-        )
-    return [image[keep] for image, keep in zip(feats, valid, strict=True)]
-
-
-def mean_over_windows(
-    images: Sequence[torch.Tensor],
-    window_frames: int,
-    encode: Callable[[torch.Tensor], torch.Tensor],
-    at_once: int | None,
-) -> torch.Tensor:
-    """Average the embeddings of each item's windows by the frames they add.
-
-    Arguments
-    ---------
-    images : Sequence[torch.Tensor]
-        Valid frames of each item, (frames, bins).
-    window_frames : int
-        Frames of a window.
-    encode : Callable
-        (windows, window_frames, bins) to (windows, dim), each alone.
-    at_once : int or None
-        Windows that are encoded together; None for all.
-
-    Returns
-    -------
-    torch.Tensor
-        (items, dim)
-    """
-    pieces = [cut_windows(image, window_frames) for image in images]
-    windows = torch.cat([own for own, _ in pieces])
-    encoded = torch.cat(
-        [encode(lot) for lot in windows.split(at_once or len(windows))]
-    )
-    parts = encoded.split([len(weights) for _, weights in pieces])
-    return torch.stack(
-        [
-            (weights[:, None] * own).sum(dim=0) / weights.sum()
-            for (_, weights), own in zip(pieces, parts, strict=True)
-        ]
-    )
 
 
 class TwoTowerEncoder(torch.nn.Module):
@@ -262,7 +179,7 @@ class TwoTowerEncoder(torch.nn.Module):
             self.window_frames,
             self.encode_windows,
             # A training batch is one lot: batch normalisation has to see all.
-            at_once=None if self.training else _WINDOWS_AT_ONCE,
+            at_once=None if self.training else WINDOWS_AT_ONCE,
         ).unsqueeze(1)
 
     def encode_windows(self, windows: torch.Tensor) -> torch.Tensor:

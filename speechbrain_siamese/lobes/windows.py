@@ -9,8 +9,11 @@ that an embedding does not depend on what else is in the batch.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import torch
+
+from speechbrain_siamese.lobes.features import frame_is_valid
 
 
 def frame_is_loud(
@@ -122,3 +125,80 @@ def cut_windows(
     windows = torch.stack([image[start : start + window] for start in starts])
     ends = torch.tensor([0] + [start + window for start in starts])
     return windows, ends.diff().to(image)
+
+
+def valid_frames(
+    feats: torch.Tensor, min_frames: int, silence_range: float | None = None
+) -> list[torch.Tensor]:
+    """Real (and loud) frames of each item of a batch, without its padding.
+
+    Arguments
+    ---------
+    feats : torch.Tensor
+        Images, (batch, frames, bins), padding marked by the feature module.
+    min_frames : int
+        Items with fewer real frames are refused.
+    silence_range : float or None
+        Decibels; quieter frames are left out, see ``frame_is_loud``. None
+        keeps all.
+
+    Returns
+    -------
+    list of torch.Tensor
+        (frames, bins) each.
+
+    Raises
+    ------
+    ValueError
+        If an item is too short.
+    """
+    valid = frame_is_valid(feats)
+    counts = valid.sum(dim=1)
+    if int(counts.min()) < min_frames:
+        item = int(counts.argmin())
+        raise ValueError(
+            f"item {item} of the batch has {int(counts[item])} frames of "
+            f"sound, expected at least {min_frames}: the clip is too short to "
+            "know a voice from it"
+        )
+    if silence_range is not None:
+        valid = frame_is_loud(feats, valid, silence_range)
+    return [image[keep] for image, keep in zip(feats, valid, strict=True)]
+
+
+def mean_over_windows(
+    images: Sequence[torch.Tensor],
+    window_frames: int,
+    encode: Callable[[torch.Tensor], torch.Tensor],
+    at_once: int | None,
+) -> torch.Tensor:
+    """Average the embeddings of each item's windows by the frames they add.
+
+    Arguments
+    ---------
+    images : Sequence[torch.Tensor]
+        Valid frames of each item, (frames, bins).
+    window_frames : int
+        Frames of a window.
+    encode : Callable
+        (windows, window_frames, bins) to (windows, dim), each alone.
+    at_once : int or None
+        Windows that are encoded together; None for all.
+
+    Returns
+    -------
+    torch.Tensor
+        (items, dim)
+    """
+    pieces = [cut_windows(image, window_frames) for image in images]
+    windows = torch.cat([own for own, _ in pieces])
+    encoded = torch.cat(
+        [encode(lot) for lot in windows.split(at_once or len(windows))]
+    )
+    parts = encoded.split([len(weights) for _, weights in pieces])
+    return torch.stack(
+        [
+            (weights[:, None] * own).sum(dim=0) / weights.sum()
+            for (_, weights), own in zip(pieces, parts, strict=True)
+        ]
+    )

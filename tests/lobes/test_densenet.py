@@ -141,7 +141,7 @@ def test_windows_that_pass_in_several_lots_give_the_same(encoder, monkeypatch):
     feats = image(500)
     with torch.no_grad():
         at_once = encoder(feats)
-        monkeypatch.setattr(densenet, "_WINDOWS_AT_ONCE", 3)
+        monkeypatch.setattr(densenet, "WINDOWS_AT_ONCE", 3)
         in_lots = encoder(feats)
     torch.testing.assert_close(in_lots, at_once, rtol=0, atol=1e-5)
 
@@ -262,7 +262,7 @@ def test_training_reaches_the_first_convolution():
 
 def test_any_number_of_clips_can_train(monkeypatch):
     """Windows pass in lots; a lot of one has no statistics to train on."""
-    monkeypatch.setattr(densenet, "_WINDOWS_AT_ONCE", 4)
+    monkeypatch.setattr(densenet, "WINDOWS_AT_ONCE", 4)
     encoder = DenseNetEncoder(**SMALL, embedding_dim=16).train()
     assert encoder(image(WINDOW, items=5)).shape == (5, 1, 16)
 

@@ -197,7 +197,7 @@ def test_embeddings_are_not_brought_to_one_length(encoder):
 
 
 def test_training_reaches_the_first_convolution_and_is_one_lot(monkeypatch):
-    monkeypatch.setattr(two_tower, "_WINDOWS_AT_ONCE", 1)
+    monkeypatch.setattr(two_tower, "WINDOWS_AT_ONCE", 1)
     torch.manual_seed(0)
     # Maps of 1 x 1: a lot of one would have no statistics to train on.
     encoder = TwoTowerEncoder(32, 0.32, hop_length=10.0, min_len=0.3).train()

@@ -376,6 +376,7 @@ def finish(brain, datasets, encoder, sections):
         },
         "init_from": old_and_new(brain, datasets["valid"]),
         "training_minutes": hparams.history.seconds / 60,
+        "training_steps": hparams.lr_schedule.steps,
         "epochs": hparams.history.epochs,
     }
     write_metrics(report, Path(hparams.output_folder) / "metrics.json")
