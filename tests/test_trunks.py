@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from speechbrain.inference.speaker import SpeakerRecognition
+
+from speechbrain_siamese.inference.speaker import SiameseRecognition
 
 ROOT = Path(__file__).resolve().parent.parent
 CHANNELS = "[16,16,16,16,48]"
@@ -181,3 +184,55 @@ def test_another_encoder_is_not_gone_on_from(
     said = done.stdout + done.stderr
     assert "whose features or encoder differ" in said
     assert "DenseNetEncoder" in said
+
+
+@pytest.mark.slow
+def test_design_of_2023_decides_by_distance(tiny, tiny_data, tmp_path):
+    output = tmp_path / "out"
+    done = train(
+        tiny,
+        "hparams/siamese_two_tower.yaml",
+        tiny_data,
+        output,
+        imagenet_weights=False,
+        window_len=1.2,
+        n_mels=64,
+        test_time=0.5,
+        pairs_per_batch=4,
+        steps_per_epoch=2,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    lines = (output / "prepared" / "pairs.csv").read_text().splitlines()
+    # 100 for each of 8 voices, 25 for each of 8 x 7 ordered pairs.
+    assert len(lines) - 1 == 8 * 100 + 8 * 7 * 25
+    assert sum(line.startswith("1,") for line in lines) == 800
+    report = json.loads((output / "metrics.json").read_text())
+    # The threshold is the mean similar distance, with the sign turned round.
+    assert report["decision"]["threshold"] == pytest.approx(
+        -report["valid"]["distance_similar"], rel=1e-6
+    )
+    files = sorted((output / "prepared" / "held_out").rglob("*.wav"))[:2]
+    model = SiameseRecognition.from_hparams(source=str(output / "export"))
+    score, same = model.verify_files(*files)
+    a, b = (model.encode_batch(model.load_audio(f)[None])[0, 0] for f in files)
+    assert float(score) == pytest.approx(-float((a - b).norm()), rel=1e-5)
+    assert bool(same) == (float(score) > report["decision"]["threshold"])
+    assert model.compare_files(*files).normalised is None
+
+
+@pytest.mark.slow
+def test_design_of_2019_trains_and_exports(tiny, tiny_data, tmp_path):
+    output = tmp_path / "out"
+    done = train(
+        tiny,
+        "hparams/siamese_2019.yaml",
+        tiny_data,
+        output,
+        separate_vocals=False,
+        speakers_per_batch=4,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    file = next((output / "prepared" / "held_out").rglob("*.wav"))
+    model = SpeakerRecognition.from_hparams(source=str(output / "export"))
+    score, _ = model.verify_files(str(file), str(file))
+    assert float(score) == pytest.approx(1, abs=1e-5)
