@@ -238,8 +238,8 @@ def export_weights(folder: str | Path, sections: str | None = None) -> dict:
             f"init_from is {folder}, which holds no hyperparams.yaml and "
             "embedding_model.ckpt: name the folder 'export' of a training"
         )
-    there = _values(recipe_sections(hyperparams, {}))
-    here = there if sections is None else _values(sections)
+    there = section_values(recipe_sections(hyperparams, {}))
+    here = there if sections is None else section_values(sections)
     if there != here:
         changes = difflib.ndiff(there, here)
         changed = [line for line in changes if line[:1] in "-+"]
@@ -251,8 +251,23 @@ def export_weights(folder: str | Path, sections: str | None = None) -> dict:
     return torch.load(weights, map_location="cpu", weights_only=True)
 
 
-def _values(sections: str) -> list[str]:
-    """Lines of YAML without comments and empty lines."""
+def section_values(sections: str) -> list[str]:
+    """Lines of YAML without comments and empty lines: what can be compared.
+
+    Arguments
+    ---------
+    sections : str
+        As ``recipe_sections`` gives them.
+
+    Returns
+    -------
+    list of str
+
+    Example
+    -------
+    >>> section_values("a: 1  # s\\n\\nb:\\n  c: 2\\n")
+    ['a: 1', 'b:', '  c: 2']
+    """
     lines = (re.sub(r"\s+#.*", "", line) for line in sections.splitlines())
     return [line for line in lines if line.strip()]
 

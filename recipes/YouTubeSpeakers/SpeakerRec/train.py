@@ -40,6 +40,7 @@ from speechbrain_siamese.utils.export import (
     export_model,
     export_weights,
     recipe_sections,
+    section_values,
 )
 from speechbrain_siamese.utils.metrics import eer
 from speechbrain_siamese.utils.ranges import check_range
@@ -219,7 +220,7 @@ def main(argv):
                 "data or split": prepared_fingerprint(
                     hparams["prepared_folder"]
                 ),
-                "features or model": sections,
+                "features or model": "\n".join(section_values(sections)),
             },
         ],
     )
