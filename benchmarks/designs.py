@@ -28,7 +28,10 @@ import torch
 
 from speechbrain_siamese.dataio.trial_sets import listed_trials
 from speechbrain_siamese.evaluation.systems import EmbeddingSystem, prepare_all
-from speechbrain_siamese.inference.embeddings import EmbeddingCache
+from speechbrain_siamese.inference.embeddings import (
+    EmbeddingCache,
+    model_fingerprint,
+)
 from speechbrain_siamese.inference.speaker import SiameseRecognition
 from speechbrain_siamese.utils.intervals import bootstrap_interval
 from speechbrain_siamese.utils.metrics import eer
@@ -91,9 +94,11 @@ def run(name: str, data: Path, folder: Path, minutes: float) -> dict:
         raise SystemExit(f"{shlex.join(arguments)} failed: {status}")
     report = json.loads((output / "metrics.json").read_text())
     model = SiameseRecognition.from_hparams(source=str(output / "export"))
-    system = EmbeddingSystem(
-        name, model, EmbeddingCache(output / "embeddings", "unseen")
+    hyperparams = (output / "export" / "hyperparams.yaml").read_text()
+    cache = EmbeddingCache(
+        output / "embeddings", model_fingerprint(model, hyperparams)
     )
+    system = EmbeddingSystem(name, model, cache)
     listed = listed_trials(
         data / "protocol" / "trials_unseen.txt", data / "clips"
     )

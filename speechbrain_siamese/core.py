@@ -63,6 +63,8 @@ class SiameseBrain(sb.Brain):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.test_scores: dict[str, np.ndarray] = {}
+        # Before the modules are wrapped for several processes.
+        freeze(self.modules, self.hparams.frozen)
 
     def compute_forward(self, batch, stage):
         """Encode the clips of a batch, each once.
@@ -175,11 +177,10 @@ class SiameseBrain(sb.Brain):
         return cost(embeddings, labels, miner(embeddings, labels))
 
     def init_optimizers(self):
-        """Freeze what shall stay, and give each group its learning rate."""
-        freeze(self.modules, self.hparams.frozen)
+        """Give each group of weights its learning rate."""
         self.optimizer = self.opt_class(
             parameter_groups(
-                self.modules, self.hparams.lr_factors, self.hparams.lr
+                self.raw_modules, self.hparams.lr_factors, self.hparams.lr
             )
         )
         self.optimizers_dict = {"opt_class": self.optimizer}
@@ -209,7 +210,7 @@ class SiameseBrain(sb.Brain):
         """
         # What batch normalisation knows is part of a frozen module too.
         for module in named_modules(
-            self.modules, self.hparams.frozen, "frozen"
+            self.raw_modules, self.hparams.frozen, "frozen"
         ):
             module.eval()
         epoch = self.hparams.epoch_counter.current

@@ -27,7 +27,9 @@ def preload() -> None:
         "speechbrain.augment.augmenter",
         "speechbrain.augment.time_domain",
         "speechbrain.lobes.models.ECAPA_TDNN",
+        "speechbrain.inference.speaker",
         "speechbrain_siamese.core",
+        "speechbrain_siamese.evaluation.comparison",
         "speechbrain_siamese.lobes.densenet",
         "speechbrain_siamese.utils.export",
     ):
@@ -35,7 +37,7 @@ def preload() -> None:
 
 
 def attempt(arguments: list[str], log: Path) -> int:
-    """Exit code of ``python train.py <arguments>``."""
+    """Exit code of ``python <arguments>``."""
     child = os.fork()
     if child == 0:
         file = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)

@@ -31,11 +31,16 @@ def load(path: Path):
 naive = load(ROOT / "tests" / "evaluation" / "naive.py")
 
 
+def command(**settings) -> list[str]:
+    """The command that a user types."""
+    options = [f"--{key}={value}" for key, value in settings.items()]
+    return [sys.executable, "evaluate.py", "hparams/evaluate.yaml", *options]
+
+
 def evaluate(tiny, cwd: Path = ROOT, **settings):
     """Run the user's command to its end."""
-    options = [f"--{key}={value}" for key, value in settings.items()]
     return subprocess.run(
-        [sys.executable, "evaluate.py", "hparams/evaluate.yaml", *options],
+        command(**settings),
         cwd=cwd,
         env=tiny.environment(),
         capture_output=True,
@@ -199,6 +204,20 @@ def test_threshold_and_calibration_are_those_of_the_export(evaluated, trained):
     assert line["intercept"] == written["calibration_intercept"]
 
 
+def test_thresholds_follow_from_the_validation_scores(evaluated):
+    """At each system's threshold both errors are as near as they can be."""
+    folder, _ = evaluated
+    report = json.loads((folder / "metrics.json").read_text())
+    (table,) = (t for t in report["tables"] if t["key"] == "systems-valid")
+    for row in table["rows"]:
+        labels, _, scores = naive.read(folder / row["scores"])
+        threshold = row["figures"]["threshold"]
+        far = (scores[labels == 0] > threshold).mean()
+        frr = (scores[labels == 1] <= threshold).mean()
+        gaps = [abs(a - b) for a, b in naive.rates(labels, scores)]
+        assert abs(far - frr) == pytest.approx(min(gaps), abs=1e-9)
+
+
 def test_unusable_files_are_listed_and_cost_only_their_trials(evaluated):
     report = json.loads((evaluated[0] / "metrics.json").read_text())
     reasons = {
@@ -245,14 +264,14 @@ def test_pictures_are_files_and_in_tensorboard(evaluated):
 
 
 def test_second_run_takes_embeddings_from_the_cache(
-    evaluated, tiny, trained, tiny_data, tmp_path
+    evaluated, tiny, trained, tmp_path
 ):
     """A list of some of the same files, with another working point."""
+    data = evaluated[0].parent / "नेता"
+    (cache,) = (evaluated[0].parent / "embeddings").glob("*.npz")
+    written = cache.stat().st_mtime_ns
     names = [f"voice{k}/rec{n}" for k in range(4) for n in (1, 2)]
-    files = [
-        next(tiny_data.glob(f"{name}.*")).relative_to(tiny_data)
-        for name in names
-    ]
+    files = [next(data.glob(f"{name}.*")).relative_to(data) for name in names]
     trials = tmp_path / "list.txt"
     trials.write_text(
         f"1 {files[0]} {files[1]}\n1 {files[2]} {files[3]}\n"
@@ -264,21 +283,24 @@ def test_second_run_takes_embeddings_from_the_cache(
         RECIPE,
         model=trained / "export",
         trials=trials,
-        audio_folder=tiny_data,
-        output_folder=tmp_path / "out",
+        audio_folder=data,
+        output_folder=evaluated[0].parent / "again",
         target="recall=0.5",
         lengths="[1]",
     )
     assert done.returncode == 0, done.stderr[-3000:]
     log = done.stdout + done.stderr
     assert "1 trials are there more than once" in log
-    report = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    report = json.loads(
+        (evaluated[0].parent / "again" / "metrics.json").read_text()
+    )
     assert "no such file" in report["unusable"][0]["reason"]
     row = report["tables"][0]["rows"][0]
     assert row["decision"]["target"] == "recall=0.5"
-    valid = naive.read(tmp_path / "out" / row["scores"])
+    valid = naive.read(evaluated[0].parent / "again" / row["scores"])
     assert len(valid[0]) == 5
-    check_page(tmp_path / "out")
+    check_page(evaluated[0].parent / "again")
+    assert cache.stat().st_mtime_ns == written
 
 
 def test_every_mistake_is_told(tiny, trained, tiny_data, tmp_path):
@@ -298,7 +320,7 @@ def test_every_mistake_is_told(tiny, trained, tiny_data, tmp_path):
         if not line.startswith(("threshold:", "normalised_threshold"))
     ]
     (bare / "hyperparams.yaml").write_text("\n".join(lines))
-    for settings, words in (
+    mistakes = [
         ({"model": tmp_path / "no"}, "which is no folder: name the folder"),
         ({"model": "no/encoder"}, "there are no trials"),
         ({"model": tiny_data}, "holds no hyperparams.yaml"),
@@ -313,24 +335,44 @@ def test_every_mistake_is_told(tiny, trained, tiny_data, tmp_path):
         ),
         (
             {"trials": missing, "audio_folder": tiny_data},
-            "no trial is left",
+            "there are not trials of both labels left",
         ),
         ({"target": "fpr=2"}, "target is 'fpr 2'"),
         ({"lengths": "[0]"}, "lengths is 0"),
         ({"prepared_folder": tmp_path}, "there are no trials"),
-    ):
+        ({"prepared_folder": tmp_path / "no"}, "which is no folder"),
+        ({"output_folder": trained / "export"}, "the export itself"),
+        ({"output_folder": trained}, "the figures of something else"),
+    ]
+    commands = {}
+    for number, (settings, _) in enumerate(mistakes):
         options = {
             "model": trained / "export",
-            "output_folder": tmp_path / "out",
-            "audio_folder": "",
+            "output_folder": tmp_path / "out" / str(number),
             **settings,
         }
-        options = {key: value for key, value in options.items() if value}
-        done = evaluate(tiny, **options)
-        assert done.returncode != 0, settings
-        said = done.stdout + done.stderr
-        assert words in said, (settings, said[-2000:])
-        assert not (tmp_path / "out" / "evaluation.html").exists()
+        commands[str(number)] = command(**options)[1:]
+    (tmp_path / "attempts.json").write_text(json.dumps(commands))
+    (tmp_path / "logs").mkdir()
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(ROOT / "tests" / "run_attempts.py"),
+            str(tmp_path / "attempts.json"),
+            str(tmp_path / "logs"),
+        ],
+        cwd=ROOT,
+        env=tiny.environment(),
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    codes = json.loads(done.stdout.splitlines()[-1])
+    for number, (settings, words) in enumerate(mistakes):
+        log = (tmp_path / "logs" / f"{number}.txt").read_text()
+        assert codes[str(number)] == 1, settings
+        assert words in log, (settings, log[-2000:])
+    assert not list((tmp_path / "out").rglob("evaluation.html"))
 
 
 ECAPA = """\

@@ -111,6 +111,7 @@ def test_kill_beside_checkpoints_of_every_step_changes_no_result(
     assert_same_run(output, trained)
 
 
+@pytest.mark.slow
 def test_kill_between_the_last_step_and_validation_changes_no_result(
     start, trained
 ):

@@ -218,6 +218,31 @@ def test_design_of_2023_decides_by_distance(tiny, tiny_data, tmp_path):
     assert float(score) == pytest.approx(-float((a - b).norm()), rel=1e-5)
     assert bool(same) == (float(score) > report["decision"]["threshold"])
     assert model.compare_files(*files).normalised is None
+    card = (output / "export" / "README.md").read_text()
+    assert "SiameseRecognition.from_hparams" in card
+    assert "random start" in card
+    evaluated = subprocess.run(
+        [
+            sys.executable,
+            "evaluate.py",
+            "hparams/evaluate.yaml",
+            f"--model={output / 'export'}",
+            "--lengths=1",
+        ],
+        cwd=ROOT,
+        env=tiny.environment(),
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert evaluated.returncode == 0, evaluated.stdout[-3000:]
+    found = json.loads(
+        (output / "evaluation_time" / "metrics.json").read_text()
+    )
+    tables = {table["key"]: table["rows"][0] for table in found["tables"]}
+    assert tables["systems-valid"]["figures"]["distance_similar"] == (
+        pytest.approx(report["valid"]["distance_similar"], rel=1e-4)
+    )
 
 
 @pytest.mark.slow

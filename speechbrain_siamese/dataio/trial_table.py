@@ -41,6 +41,11 @@ class TrialTable:
         """Number of trials."""
         return len(self.labels)
 
+    @property
+    def both_labels(self) -> bool:
+        """Whether there are trials of the same and of different speakers."""
+        return len(np.unique(self.labels)) == 2
+
     def without(self, unusable: Mapping[str, object]) -> TrialTable:
         """The trials that name none of some utterances.
 

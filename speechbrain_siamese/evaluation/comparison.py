@@ -42,7 +42,6 @@ CALIBRATION_COLUMNS = (
     "calibration_error",
     "trials_similar",
     "trials_dissimilar",
-    "speakers",
 )
 
 
@@ -101,7 +100,7 @@ def systems_table(
         f"systems-{trials.key}",
         f"Systems: {trials.title}",
         "The same trials for all. Thresholds and calibrations were chosen on "
-        "validation trials, of other people, unless a row says otherwise.",
+        "the validation trials, unless a row says otherwise.",
     )
     for system in systems:
         table.add_trials(
@@ -150,8 +149,10 @@ def calibration_table(
                 f"{trials.key}, {scored.name}",
                 scored.scores[trials.key],
                 trials.table,
-                trials.speakers,
+                # The table shows no interval, which takes long.
+                trials.speakers if used is after else None,
                 used,
+                scored.kind,
             )
     return table
 
@@ -190,20 +191,18 @@ def length_table(
         SLICE_COLUMNS,
     )
     rows = []
-    for system in systems:
-        for seconds, kept, scores in by_length(system, trials, lengths):
-            row = table.add_trials(
-                f"{system.name}, {seconds:g} s",
-                f"length {seconds:g} s, {system.name}",
-                scores,
-                kept.table,
-                kept.speakers,
-                decisions[system.name],
-            )
-            figures = {
-                key: row["figures"][key] for key in ("eer", "eer_interval")
-            }
-            rows.append({"name": system.name, "seconds": seconds, **figures})
+    for system, seconds, kept, scores in by_length(systems, trials, lengths):
+        row = table.add_trials(
+            f"{system.name}, {seconds:g} s",
+            f"length {seconds:g} s, {system.name}",
+            scores,
+            kept.table,
+            kept.speakers,
+            decisions[system.name],
+            system.kind,
+        )
+        figures = {key: row["figures"][key] for key in ("eer", "eer_interval")}
+        rows.append({"name": system.name, "seconds": seconds, **figures})
     if rows:
         pictures.add(
             "lengths",
@@ -257,6 +256,7 @@ def slice_tables(
                 trials_at(trials.table, own),
                 trials.speakers,
                 decision,
+                system.kind,
             )
         tables.append(table)
     table = FigureTable(
@@ -268,7 +268,7 @@ def slice_tables(
         "the threshold of single clips errs to the safe side.",
         SLICE_COLUMNS,
     )
-    if trials.speakers is not None:
+    if trials.speakers is not None and enrolment_clips:
         for count, own, speakers, found in by_enrolment(
             system, trials, enrolment_clips
         ):
@@ -279,6 +279,7 @@ def slice_tables(
                 own,
                 speakers,
                 decision,
+                system.kind,
             )
     return [*tables, table]
 

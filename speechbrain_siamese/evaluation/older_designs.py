@@ -96,6 +96,11 @@ def training_speech(prepared_folder: str | Path, seed: int) -> TrainingSpeech:
         own = clips.setdefault(row["spk_id"], [])
         own += [(wav, start) for start in starts]
     clips = {speaker: own for speaker, own in clips.items() if own}
+    if len(clips) < 2:
+        raise ValueError(
+            f"{manifest} holds stretches of {SECONDS:g} s of {len(clips)} "
+            "speakers, expected at least two: the baselines need more speech"
+        )
     generator = np.random.default_rng(seed)
     share = max(2, MOST_CLIPS // max(1, len(clips)))
     drawn = [

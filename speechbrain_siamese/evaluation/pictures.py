@@ -20,6 +20,10 @@ from speechbrain_siamese.evaluation.speaker_plots import plot_embeddings
 from speechbrain_siamese.evaluation.systems import Scored
 from speechbrain_siamese.utils.calibration import Calibration, reliability
 from speechbrain_siamese.utils.plots import plot_scores, save_figure
+from speechbrain_siamese.utils.report import FEWEST_SPEAKERS
+
+#: Utterances on the map of embeddings.
+MOST_MARKS = 3000
 
 #: A cosine taken for a log-likelihood ratio: what is there without calibration.
 UNCALIBRATED = Calibration(slope=1.0, intercept=0.0)
@@ -85,6 +89,13 @@ class Pictures:
             self.writer.add_figure(key, figure)
             self.writer.flush()
 
+    def remove_others(self) -> None:
+        """Remove the pictures of an earlier evaluation in this folder."""
+        shown = {picture["file"] for picture in self.shown}
+        for path in (self.folder / "figures").glob("*.png"):
+            if f"figures/{path.name}" not in shown:
+                path.unlink()
+
 
 def draw_trials(
     pictures: Pictures,
@@ -116,7 +127,7 @@ def draw_trials(
         plot_scores(scores, labels, decision.threshold, kind=model.kind),
     )
     sides = None
-    if trials.speakers is not None:
+    if len(set(trials.speakers or ())) >= FEWEST_SPEAKERS:
         speakers = np.asarray(trials.speakers)
         sides = speakers[trials.table.enrol], speakers[trials.table.test]
     curves = [error_curve(model.name, scores, labels, sides)]
@@ -149,12 +160,14 @@ def draw_trials(
         plot_reliability(before, after),
     )
     if trials.speakers is not None:
-        points = project(embeddings, seed)
+        # More marks than that would cover each other, and take minutes.
+        every = -(-len(embeddings) // MOST_MARKS)
+        points = project(embeddings[::every], seed)
         pictures.add(
             "embeddings",
             "Embeddings in two dimensions",
             "Each mark is a clip (t-SNE of the embeddings); marks of one "
             "speaker should lie together. Distances between groups mean "
             "little.",
-            plot_embeddings(points, trials.speakers),
+            plot_embeddings(points, trials.speakers[::every]),
         )

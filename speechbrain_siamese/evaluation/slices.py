@@ -77,42 +77,65 @@ def trials_at(table: TrialTable, positions: np.ndarray) -> TrialTable:
 
 
 def by_length(
-    system: EmbeddingSystem, trials: TrialSet, cuts: Sequence[float]
-) -> Iterator[tuple[float, TrialSet, np.ndarray]]:
+    systems: Sequence[EmbeddingSystem],
+    trials: TrialSet,
+    cuts: Sequence[float],
+) -> Iterator[tuple[EmbeddingSystem, float, TrialSet, np.ndarray]]:
     """The same trials with the middle seconds of each utterance.
 
     Arguments
     ---------
-    system : EmbeddingSystem
+    systems : Sequence[EmbeddingSystem]
     trials : TrialSet
     cuts : Sequence[float]
         Seconds; a shorter utterance is taken whole.
 
     Yields
     ------
+    EmbeddingSystem
     float
         Seconds.
     TrialSet
-        The trials that can be scored at every cut: the middle of a clip may
-        be silent.
+        The trials that every system can score at every cut: the middle of a
+        clip may be silent.
     np.ndarray
         Scores, (trials,).
+
+    Raises
+    ------
+    ValueError
+        If no file has a middle that can be embedded.
     """
-    found, _ = embed_files(
-        system.model, trials.paths, cuts, system.cache, "Embedding cuts"
-    )
-    heard = torch.stack([found[cut].isfinite().all(dim=1) for cut in cuts])
-    heard = heard.all(dim=0)
+    found = [
+        embed_files(
+            system.model,
+            trials.paths,
+            cuts,
+            system.cache,
+            f"Embedding cuts, {system.name}",
+        )[0]
+        for system in systems
+    ]
+    heard = torch.stack(
+        [own[cut].isfinite().all(dim=1) for own in found for cut in cuts]
+    ).all(dim=0)
     silent = {
         name
         for name, usable in zip(trials.table.names, heard, strict=True)
         if not usable
     }
-    table = trials.without(silent).table
-    measure = MEASURES[system.kind]
-    for cut in cuts:
-        scores = measure(found[cut][heard], table.enrol, table.test)
-        yield cut, trials.without(silent), scores
+    kept = trials.without(silent)
+    if not kept.table.both_labels:
+        return
+    for system, own in zip(systems, found, strict=True):
+        measure = MEASURES[system.kind]
+        for cut in cuts:
+            yield (
+                system,
+                cut,
+                kept,
+                measure(own[cut][heard], kept.table.enrol, kept.table.test),
+            )
 
 
 def by_enrolment(
@@ -145,7 +168,7 @@ def by_enrolment(
     enrolled, table = enrolment_trials(
         trials.table.names, trials.speakers, most
     )
-    if len(np.unique(table.labels)) < 2:
+    if not table.both_labels:
         return
     clips = system.embeddings(trials.paths)
     for count in sorted(counts):

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from speechbrain.inference.speaker import SpeakerRecognition
+from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.dataio.trial_sets import TrialSet
 from speechbrain_siamese.inference.embeddings import (
@@ -19,6 +20,8 @@ from speechbrain_siamese.inference.embeddings import (
 from speechbrain_siamese.processing.score_norm import Cohort
 from speechbrain_siamese.processing.scoring import MEASURES
 from speechbrain_siamese.utils.decision import Decision, choose_decision
+
+logger = get_logger(__name__)
 
 
 class System(Protocol):
@@ -173,6 +176,8 @@ def prepare_all(
     ---------
     systems : Sequence[System]
     sets : Sequence[TrialSet]
+        The first one is what is asked for; of the others those are left out,
+        with a warning, that are left without trials of both labels.
 
     Returns
     -------
@@ -184,7 +189,7 @@ def prepare_all(
     Raises
     ------
     ValueError
-        If a set is left without a trial.
+        If the first set is left without trials of both labels.
     """
     paths = list(dict.fromkeys(path for found in sets for path in found.paths))
     unusable: dict[Path, str] = {}
@@ -198,13 +203,18 @@ def prepare_all(
             if path in unusable
         }
         left = found.without(names) if names else found
-        if not len(left.table):
-            raise ValueError(
-                f"{found.title}: no trial is left, since {len(names)} of its "
-                f"{len(found.paths)} files cannot be used; the first: "
-                f"{unusable[next(p for p in found.paths if p in unusable)]}"
-            )
-        kept.append(left)
+        if left.table.both_labels:
+            kept.append(left)
+            continue
+        reason = next((unusable[p] for p in found.paths if p in unusable), "")
+        told = (
+            f"{found.title}: there are not trials of both labels left, since "
+            f"{len(names)} of {len(found.paths)} files cannot be used; the "
+            f"first: {reason}"
+        )
+        if found is sets[0]:
+            raise ValueError(told)
+        logger.warning("left out: %s", told)
     return kept, {str(path): reason for path, reason in unusable.items()}
 
 

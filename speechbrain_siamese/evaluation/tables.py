@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -49,7 +50,7 @@ class ScoreFiles:
     -------
     >>> files = ScoreFiles(getfixture("tmp_path"))
     >>> files.write("new voices, model", ["1 a b 0.9\\n"])
-    'scores/new-voices-model.txt'
+    'scores/new-voices-model-d12855.txt'
     """
 
     def __init__(self, folder: str | Path):
@@ -72,12 +73,18 @@ class ScoreFiles:
         str
             The file, below the folder.
         """
-        slug = re.sub(r"[^\w.]+", "-", name).strip("-.")
-        file = f"scores/{slug}.txt"
+        # ASCII and short, whatever the speakers are called.
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[:60]
+        raw = name.encode("utf-8", "surrogateescape")
+        digest = hashlib.blake2b(raw, digest_size=3).hexdigest()
+        file = f"scores/{slug}-{digest}.txt"
         if file not in self.written:
             with (
                 whole_file(self.folder / file) as partial,
-                open(partial, "w", encoding="utf-8") as out,
+                # A file name need not be valid UTF-8.
+                open(
+                    partial, "w", encoding="utf-8", errors="backslashreplace"
+                ) as out,
             ):
                 out.writelines(lines)
             self.written.add(file)
@@ -119,7 +126,9 @@ class FigureTable:
     ...     np.array([1, 2]),
     ... )
     >>> scores = np.array([0.9, 0.1])
-    >>> row = table.add_trials("ours", "demo", scores, trials, None, None)
+    >>> row = table.add_trials(
+    ...     "ours", "demo", scores, trials, None, None, "cosine"
+    ... )
     >>> row["figures"]["eer"], (folder / row["scores"]).read_text()
     (0.0, '1\\ta\\tb\\t0.9\\n0\\ta\\tc\\t0.1\\n')
     """
@@ -146,7 +155,7 @@ class FigureTable:
         table: TrialTable,
         speakers: Sequence[str] | None,
         decision: Decision | None,
-        kind: str | None = "cosine",
+        kind: str | None,
         note: str = "",
     ) -> dict:
         """Measure the scores of a trial list as a row.

@@ -56,7 +56,13 @@ class EmbeddingCache:
                 self.found = dict(
                     zip(kept["keys"].tolist(), kept["embeddings"], strict=True)
                 )
-        except (ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (
+            ValueError,
+            KeyError,
+            OSError,
+            EOFError,
+            zipfile.BadZipFile,
+        ) as error:
             logger.warning(
                 "%s is damaged (%s): the files are embedded again",
                 self.path,
@@ -113,7 +119,8 @@ def model_fingerprint(model: SpeakerRecognition, hyperparams: str) -> str:
     digest = hashlib.sha256(hyperparams.encode())
     for name, value in sorted(model.mods.state_dict().items()):
         digest.update(name.encode())
-        digest.update(value.cpu().contiguous().numpy().tobytes())
+        # NumPy has no bfloat16.
+        digest.update(value.double().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -175,7 +182,7 @@ def embed_files(
     if size is None:
         raise ValueError(
             f"none of {len(paths)} files can be embedded; the first: "
-            f"{unusable[0]}"
+            f"{unusable.get(0, 'its middle is silent')}"
         )
     nothing = np.full(size, np.nan, dtype=np.float32)
     return {

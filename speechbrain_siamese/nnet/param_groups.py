@@ -56,6 +56,8 @@ def named_modules(
     ValueError
         If there is no such module.
     """
+    if isinstance(names, str):
+        raise ValueError(f"{key} is {names!r}, expected a list: [{names}]")
     known = dict(modules.named_modules())
     found = []
     for name in names:

@@ -8,8 +8,8 @@ import numpy as np
 
 from speechbrain_siamese.utils.calibration import Calibration, fit_calibration
 from speechbrain_siamese.utils.working_points import (
-    parse_target,
     working_threshold,
+    written_target,
 )
 
 
@@ -60,9 +60,8 @@ def choose_decision(
     >>> choose_decision([0.9, 0.75, 0.25, 0.1], [1, 1, 0, 0], "eer").threshold
     0.5
     """
-    kind, value = parse_target(target)
     return Decision(
-        target=kind if np.isnan(value) else f"{kind}={value:g}",
+        target=written_target(target),
         threshold=working_threshold(scores, labels, target),
         calibration=fit_calibration(scores, labels),
     )

@@ -205,7 +205,7 @@ def export_model(
         encoding="utf-8",
     )
     (new / "README.md").write_text(
-        model_card(report, decision), encoding="utf-8"
+        model_card(report, decision, measure), encoding="utf-8"
     )
     _put_in_place(new, folder)
 

@@ -8,31 +8,24 @@ from speechbrain_siamese.utils.report import MEANING
 _CARD = """\
 # Siamese speaker model
 
-Tells whether two recordings are of one voice: a DenseNet over log-mel
-spectrogram images, trained with contrastive loss by `speechbrain_siamese`.
+Tells whether two recordings are of one voice: an encoder (see
+`hyperparams.yaml`) in a Siamese frame, trained by `speechbrain_siamese`.
 
 ## Use
 
 ```python
-from speechbrain.inference.speaker import SpeakerRecognition
-
-model = SpeakerRecognition.from_hparams(source="<this folder>")
-a = model.load_audio("a.wav").unsqueeze(0)
-b = model.load_audio("b.wav").unsqueeze(0)
-score, same = model.verify_batch(a, b, threshold={threshold:.4f})
+{use}
 ```
 
-`speechbrain_siamese` must be installed. SpeechBrain's own class decides at
-0.25 unless it is told: the threshold of this model is **{threshold:.4f}**.
-`speechbrain_siamese.inference.speaker.SiameseRecognition` uses it by itself
-and also reads m4a, webm and mp4. Its `compare_files` adds the log-likelihood
-ratio, {slope:.2f} x score {intercept:+.2f}, and the probability of one voice
-that follows from it and a prior.
+{about}
+`compare_files` adds the log-likelihood ratio, {slope:.2f} x score
+{intercept:+.2f}, and the probability of one voice that follows from it and a
+prior.
 
 ## Figures
 
 The threshold ({target}) and the calibration were chosen on the validation
-trials, on people who neither trained nor tested.
+trials.
 
 | trials | EER | 95 % interval | minDCF (0.01) | precision | recall | count |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -59,7 +52,36 @@ what their voices are like.
 """
 
 
-def model_card(report: dict, decision: Decision) -> str:
+_USE = {
+    "cosine": (
+        """from speechbrain.inference.speaker import SpeakerRecognition
+
+model = SpeakerRecognition.from_hparams(source="<this folder>")
+a = model.load_audio("a.wav").unsqueeze(0)
+b = model.load_audio("b.wav").unsqueeze(0)
+score, same = model.verify_batch(a, b, threshold={threshold:.4f})""",
+        """\
+`speechbrain_siamese` must be installed. SpeechBrain's own class decides at
+0.25 unless it is told: the threshold of this model is **{threshold:.4f}**.
+`speechbrain_siamese.inference.speaker.SiameseRecognition` uses it by itself
+and also reads m4a, webm and mp4. Its""",
+    ),
+    "euclidean": (
+        """from speechbrain_siamese.inference.speaker import SiameseRecognition
+
+model = SiameseRecognition.from_hparams(source="<this folder>")
+score, same = model.verify_files("a.m4a", "b.wav")""",
+        """\
+The score is the Euclidean distance of the embeddings with its sign turned
+round; above **{threshold:.4f}** two voices are one. SpeechBrain's own class
+compares by the cosine, for which this model was not trained.""",
+    ),
+}
+
+
+def model_card(
+    report: dict, decision: Decision, measure: str = "cosine"
+) -> str:
     """Write a model card in Markdown.
 
     Arguments
@@ -68,6 +90,8 @@ def model_card(report: dict, decision: Decision) -> str:
         With ``valid``, ``test`` (by question), ``data`` and ``settings``.
     decision : Decision
         What the export's scores mean.
+    measure : str
+        ``cosine`` or ``euclidean``.
 
     Returns
     -------
@@ -75,8 +99,12 @@ def model_card(report: dict, decision: Decision) -> str:
     """
     names = {"valid": "validation", **MEANING}
     figures = {"valid": report["valid"], **report["test"]}
+    use, about = (
+        text.format(threshold=decision.threshold) for text in _USE[measure]
+    )
     return _CARD.format(
-        threshold=decision.threshold,
+        use=use,
+        about=about,
         target=decision.target,
         slope=decision.calibration.slope,
         intercept=decision.calibration.intercept,

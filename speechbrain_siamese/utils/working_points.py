@@ -113,3 +113,29 @@ def parse_target(target: str) -> tuple[str, float]:
             "recall=0.95 or dcf=0.01, or another share"
         )
     return kind, value
+
+
+def written_target(target: str) -> str:
+    """A target as everybody writes it.
+
+    Arguments
+    ---------
+    target : str
+        As for ``working_threshold``.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+
+    Example
+    -------
+    >>> written_target("fpr 0.010")
+    'fpr=0.01'
+    """
+    kind, value = parse_target(target)
+    return kind if np.isnan(value) else f"{kind}={value:g}"

@@ -56,7 +56,7 @@ def test_listed_trials_know_paths_speakers_and_genders(tmp_path):
     (tmp_path / "speakers.csv").write_text("speaker,gender\na,f\nb,m\n")
     (tmp_path / "my list.txt").write_text("1 a/1.wav a/2.wav\n0 a/1.wav b/1\n")
     found = listed_trials(tmp_path / "my list.txt", tmp_path)
-    assert found.key == "my list"
+    assert found.key == "list_my list"
     assert found.paths == [tmp_path / name for name in found.table.names]
     assert found.speakers == ["a", "a", "b"]
     assert found.genders == ["f", "f", "m"]

@@ -14,14 +14,15 @@ import resource
 import shlex
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import speechbrain as sb
+import torch
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain.inference.speaker import SpeakerRecognition
 from speechbrain.utils.logger import get_logger
 
+import speechbrain_siamese
 from speechbrain_siamese.dataio.splits import QUESTIONS
 from speechbrain_siamese.dataio.trial_sets import (
     folder_trials,
@@ -60,19 +61,26 @@ from speechbrain_siamese.inference.speaker import SiameseRecognition
 from speechbrain_siamese.utils.plots import plot_distances
 from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.report import MEANING, write_metrics
-from speechbrain_siamese.utils.working_points import parse_target
+from speechbrain_siamese.utils.working_points import written_target
 
 logger = get_logger(__name__)
+
+#: Title of the trials on which thresholds and calibrations are chosen.
+VALID = "validation: thresholds and calibrations were chosen on these trials"
+
+#: Names of systems that no peer may have.
+RESERVED = ("model", "random", "nearest neighbours", "GMM-UBM")
 
 
 def check_settings(hparams):
     """Refuse settings out of their range before any work is done."""
     if hparams["target"] is not None:
-        parse_target(hparams["target"])
+        hparams["target"] = written_target(hparams["target"])
     for key, low, high, whole in (
         ("lengths", 0.4, 3600, False),
         ("enrolment_clips", 1, 1000, True),
     ):
+        hparams[key] = as_list(hparams[key])
         for value in hparams[key]:
             check_range(key, value, low, high, whole=whole)
     model = Path(hparams["model"])
@@ -86,6 +94,12 @@ def check_settings(hparams):
             f"model is {model}, which is no folder: name the folder 'export' "
             "that a training leaves (python train.py hparams/siamese.yaml)"
         )
+    prepared = hparams["prepared_folder"]
+    if prepared and not Path(prepared).is_dir():
+        raise ValueError(
+            f"prepared_folder is {prepared}, which is no folder: name the "
+            "training's folder 'prepared', or null for none"
+        )
     if hparams["trials"] and not hparams["audio_folder"]:
         raise ValueError(
             f"trials is {hparams['trials']}, but audio_folder is not given: "
@@ -93,11 +107,37 @@ def check_settings(hparams):
         )
 
 
-def open_encoder(kind, source, run_opts, output):
+def as_list(value):
+    """One value, several, or none (null), as a list."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def check_output(output, source, settings):
+    """Refuse a folder that holds anything but this very evaluation."""
+    if output.resolve() == source.resolve():
+        raise ValueError(
+            f"output_folder is {output}, the export itself, whose files would "
+            "be overwritten: give another"
+        )
+    path = output / "metrics.json"
+    if not path.is_file():
+        return
+    earlier = json.loads(path.read_text(encoding="utf-8")).get("settings", {})
+    keys = ("model", "trials", "audio_folder")
+    if any(earlier.get(key) != settings[key] for key in keys):
+        raise ValueError(
+            f"output_folder is {output}, which holds the figures of something "
+            "else (metrics.json): give another, or delete it"
+        )
+
+
+def open_encoder(kind, source, run_opts, work):
     """Load an encoder from a folder or the hub, with a cache of its own."""
     folder = Path(source)
     is_local = folder.is_dir()
-    savedir = None if is_local else output / "peers" / source.replace("/", "-")
+    savedir = None if is_local else work / "peers" / source.replace("/", "-")
     try:
         model = kind.from_hparams(
             source=source, savedir=savedir, run_opts=run_opts
@@ -114,11 +154,11 @@ def open_encoder(kind, source, run_opts, output):
     fingerprint = model_fingerprint(
         model, hyperparams.read_text(encoding="utf-8")
     )
-    return model, EmbeddingCache(output / "embeddings", fingerprint)
+    return model, EmbeddingCache(work / "embeddings", fingerprint)
 
 
 def find_sets(hparams, prepared):
-    """Validation trials (None if there are none) and the sets to measure."""
+    """The sets to measure, what is asked for first."""
     sets = []
     if hparams["trials"]:
         sets.append(listed_trials(hparams["trials"], hparams["audio_folder"]))
@@ -133,25 +173,35 @@ def find_sets(hparams, prepared):
             f"there are no trials: {prepared} holds none that were held out; "
             "give --trials=<list> --audio_folder=<folder>, or a folder alone"
         )
-    valid = None
+    labels = sets[0].table.labels
+    if not sets[0].table.both_labels:
+        raise ValueError(
+            f"{sets[0].title}: all {len(labels)} trials have label "
+            f"{labels[0]}, expected both 0 and 1"
+        )
+    # Last: thresholds and calibrations are chosen on it.
     if (prepared / "trials_valid.txt").is_file():
-        valid = prepared_trials(prepared, "valid", "validation")
-    return valid, sets
+        sets.append(prepared_trials(prepared, "valid", VALID))
+    return sets
 
 
-def open_systems(hparams, run_opts, output, prepared):
+def open_systems(hparams, run_opts, work, prepared):
     """The model, its AS-norm, peers and baselines, not yet prepared."""
     model, cache = open_encoder(
-        SiameseRecognition, str(hparams["model"]), run_opts, output
+        SiameseRecognition, str(hparams["model"]), run_opts, work
     )
     ours = EmbeddingSystem("model", model, cache)
+    own = {ours.name: model.decision}
     encoders, others = [ours], []
     if model.normalised_decision is not None:
         others.append(NormalisedSystem(ours, model.hparams.cohort))
-    peers = hparams["peer"] or []
-    for peer in [peers] if isinstance(peers, str) else peers:
-        found = open_encoder(SpeakerRecognition, peer, run_opts, output)
-        encoders.append(EmbeddingSystem(Path(peer).name, *found))
+        own[others[0].name] = model.normalised_decision
+    peers = as_list(hparams["peer"])
+    names = [Path(peer).name for peer in peers]
+    for peer, name in zip(peers, names, strict=True):
+        found = open_encoder(SpeakerRecognition, peer, run_opts, work)
+        unique = names.count(name) == 1 and name not in RESERVED
+        encoders.append(EmbeddingSystem(name if unique else peer, *found))
     speech = None
     if hparams["baselines"]:
         # Only these need librosa.
@@ -162,12 +212,11 @@ def open_systems(hparams, run_opts, output, prepared):
 
         speech = training_speech(prepared, hparams["seed"])
         others += older_designs(speech, hparams["seed"])
-    return encoders, others, speech
+    return encoders, others, speech, own
 
 
-def choose_decisions(systems, valid, model, target):
+def choose_decisions(systems, valid, own, target):
     """Threshold and calibration of each system, by its name."""
-    own = {"model": model.decision, "model, AS-norm": model.normalised_decision}
     decisions = {}
     for system in systems:
         decision = own.get(system.name)
@@ -206,79 +255,64 @@ def main(argv):
     check_settings(hparams)
     started = time.monotonic()
     source = Path(hparams["model"])
+    if source.is_dir():
+        source = source.resolve()
     prepared = Path(hparams["prepared_folder"] or source.parent / "prepared")
-    valid, sets = find_sets(hparams, prepared)
+    sets = find_sets(hparams, prepared)
     output = Path(
         hparams["output_folder"] or source.parent / f"evaluation_{sets[0].key}"
     )
+    settings = {
+        key: str(hparams[key])
+        for key in (
+            "model",
+            "trials",
+            "audio_folder",
+            "target",
+            "peer",
+            "baselines",
+            "lengths",
+            "enrolment_clips",
+            "seed",
+        )
+    } | {"prepared_folder": str(prepared)}
+    check_output(output, source, settings)
     sb.create_experiment_directory(
         experiment_directory=output,
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
-    encoders, others, speech = open_systems(hparams, run_opts, output, prepared)
-    systems = [encoders[0], *others, *encoders[1:]]
-    model = encoders[0].model
-    everything, unusable = prepare_all(
-        systems, [*sets, *([valid] if valid else [])]
+    # Beside the evaluations of one model, which share its embeddings.
+    encoders, others, speech, own = open_systems(
+        hparams, run_opts, output.parent, prepared
     )
-    sets, valid = everything[: len(sets)], valid and everything[-1]
-    decisions = choose_decisions(systems, valid, model, hparams["target"])
-
+    systems = [encoders[0], *others, *encoders[1:]]
+    sets, unusable = prepare_all(systems, sets)
+    valid = next((trials for trials in sets if trials.key == "valid"), None)
+    decisions = choose_decisions(systems, valid, own, hparams["target"])
     scored = score_all(systems, sets, decisions)
-    ours, first = scored[0], sets[0]
 
     files = ScoreFiles(output)
     pictures = Pictures(output, hparams["use_tensorboard"])
-    tables = [
-        question_table(files, ours, sets),
-        *(systems_table(files, trials, scored) for trials in sets),
-        calibration_table(files, ours, sets),
-    ]
-    embeddings = encoders[0].embeddings(first.paths).numpy()
-    draw_trials(pictures, first, scored, embeddings, hparams["seed"])
-    tables.append(
-        length_table(
-            files, pictures, first, encoders, decisions, hparams["lengths"]
-        )
-    )
-    tables += slice_tables(
-        files, first, encoders[0], ours, hparams["enrolment_clips"]
-    )
-    if first.speakers is not None:
-        tables.append(confused_table(files, pictures, first, ours))
-        if speech is not None:
-            from speechbrain_siamese.evaluation import tasks
+    tables = make_tables(hparams, files, pictures, sets, encoders, scored)
+    if speech is not None and sets[0].speakers is not None:
+        from speechbrain_siamese.evaluation import tasks
 
-            seed = hparams["seed"]
-            tables += [
-                tasks.one_or_two(files, speech, valid, first, encoders, seed),
-                tasks.clusterings(files, first, encoders, seed),
-            ]
+        seed = hparams["seed"]
+        tables += [
+            tasks.one_or_two(files, speech, valid, sets[0], encoders, seed),
+            tasks.clusterings(files, sets[0], encoders, seed),
+        ]
     draw_training(pictures, source.parent / "metrics.json")
-    errors, players = hear_errors(first, ours)
+    errors, players = hear_errors(sets[0], scored[0])
     report = {
         "title": f"Evaluation of {hparams['model']}",
-        "headline": headline(tables[0].rows[0], first, model),
+        "headline": headline(tables[0].rows[0], sets[0], encoders[0].model),
         "command": shlex.join(["python", "evaluate.py", *argv]),
-        "settings": {
-            key: str(hparams[key])
-            for key in (
-                "model",
-                "trials",
-                "audio_folder",
-                "target",
-                "peer",
-                "baselines",
-                "lengths",
-                "enrolment_clips",
-                "seed",
-            )
-        }
-        | {"prepared_folder": str(prepared)},
+        "settings": settings,
         "versions": {
-            name: version(name)
-            for name in ("speechbrain-siamese", "speechbrain", "torch")
+            module.__name__: module.__version__
+            for module in (speechbrain_siamese, sb, torch)
         },
         "tables": [table.as_dict() for table in tables if table.rows],
         "pictures": pictures.shown,
@@ -291,21 +325,49 @@ def main(argv):
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     write_metrics(report, output / "metrics.json")
-    page = write_report(report, output, players)
-    files.remove_others()
     for table in report["tables"]:
         if table["kind"] == "trials":
             table = {**table, "columns": SLICE_COLUMNS}
         logger.info("%s\n", text_table(table))
     logger.info(report["headline"])
-    logger.info("page to look at and to send: %s", page)
+    write_report(report, output, players)
+    files.remove_others()
+    pictures.remove_others()
+
+
+def make_tables(hparams, files, pictures, sets, encoders, scored):
+    """The tables of trials, and the pictures that go with them."""
+    first, ours = sets[0], scored[0]
+    asked = [trials for trials in sets if trials.key != "valid"]
+    decisions = {system.name: system.decision for system in scored}
+    tables = [
+        question_table(files, ours, asked),
+        *(systems_table(files, trials, scored) for trials in sets),
+        calibration_table(files, ours, asked),
+    ]
+    embeddings = encoders[0].embeddings(first.paths).numpy()
+    draw_trials(pictures, first, scored, embeddings, hparams["seed"])
+    if hparams["lengths"]:
+        tables.append(
+            length_table(
+                files, pictures, first, encoders, decisions, hparams["lengths"]
+            )
+        )
+    tables += slice_tables(
+        files, first, encoders[0], ours, hparams["enrolment_clips"]
+    )
+    if first.speakers is not None:
+        tables.append(confused_table(files, pictures, first, ours))
+    return tables
 
 
 def draw_training(pictures, path):
     """Distances over epochs, where the training's figures are at hand."""
     if not path.is_file():
         return
-    epochs = json.loads(path.read_text(encoding="utf-8"))["epochs"]
+    epochs = json.loads(path.read_text(encoding="utf-8")).get("epochs")
+    if not epochs:
+        return
     pictures.add(
         "distances",
         "Distances over epochs",

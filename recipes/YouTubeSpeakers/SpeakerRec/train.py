@@ -25,6 +25,7 @@ from youtube_prepare import prepare_youtube, prepared_fingerprint
 from speechbrain_siamese.core import SiameseBrain
 from speechbrain_siamese.dataio.datasets import read_manifest, read_samples
 from speechbrain_siamese.dataio.demo import ensure_demo_corpus
+from speechbrain_siamese.dataio.manifests import read_rows
 from speechbrain_siamese.dataio.pairs import (
     PairBatchSampler,
     make_pairs,
@@ -82,6 +83,7 @@ def check_settings(hparams):
     ):
         check_range(key, hparams[key], low, high, unit)
     parse_target(hparams["threshold_target"])
+    check_start(hparams["init_from"], hparams["export_folder"])
     if not hparams["n_jobs"]:
         raise ValueError("n_jobs is 0, expected 1 or more, or -1 for all cores")
     if not hparams["speeds"]:
@@ -94,6 +96,18 @@ def check_settings(hparams):
         )
     if hparams["max_minutes"] is not None:
         check_range("max_minutes", hparams["max_minutes"], 0.01, 1e6, "minutes")
+
+
+def check_start(start, export_folder):
+    """Refuse an earlier model that is none, or that would be overwritten."""
+    if not start:
+        return
+    export_weights(start)
+    if Path(start).resolve() == Path(export_folder).resolve():
+        raise ValueError(
+            f"init_from is {start}, where this training's own export goes and "
+            "its preparation lies: give another output_folder"
+        )
 
 
 def dataio_prep(hparams):
@@ -296,12 +310,12 @@ def load_start(hparams, sections):
 
     A checkpoint, which is loaded later, takes their place.
     """
-    if hparams.get("pretrained_path"):
-        run_on_main(hparams["pretrainer"].collect_files)
-        hparams["pretrainer"].load_collected()
     if hparams["init_from"]:
         state = export_weights(hparams["init_from"], sections)
         hparams["embedding_model"].load_state_dict(state)
+    elif hparams.get("pretrained_path"):
+        run_on_main(hparams["pretrainer"].collect_files)
+        hparams["pretrainer"].load_collected()
 
 
 def open_tensorboard(hparams):
@@ -318,6 +332,7 @@ def open_tensorboard(hparams):
 def finish(brain, datasets, encoder, sections):
     """Measure the best epoch, write ``metrics.json`` and the export."""
     hparams = brain.hparams
+    trunk = brain.raw_modules["embedding_model"]
     voices = brain.speaker_means(datasets["train"])
     cohort = Cohort(*voices.shape)
     cohort.fill(voices)
@@ -374,7 +389,9 @@ def finish(brain, datasets, encoder, sections):
                 "max_minutes",
             )
             if hasattr(hparams, key)
-        },
+        }
+        # Of a design that means to start from ImageNet's weights.
+        | ({"start": trunk.start} if hasattr(trunk, "start") else {}),
         "init_from": old_and_new(brain, datasets["valid"]),
         "training_minutes": hparams.history.seconds / 60,
         "training_steps": hparams.lr_schedule.steps,
@@ -412,6 +429,7 @@ def old_and_new(brain, dataset):
         held_out.set_output_keys(["id", "wav", "sig"])
         table = read_trial_table(earlier / "trials_valid.txt")
         people["earlier"] = (held_out, table)
+        warn_of_known(earlier, hparams.prepared_folder)
     encoder = brain.raw_modules["embedding_model"]
     own = {key: value.clone() for key, value in encoder.state_dict().items()}
     found = {"path": str(hparams.init_from)}
@@ -431,6 +449,23 @@ def old_and_new(brain, dataset):
                 100 * rate,
             )
     return found
+
+
+def warn_of_known(earlier, now):
+    """Say so where one training learns from the other's validation people."""
+    for trained, held_out in ((now, earlier), (earlier, now)):
+        both = {
+            row["spk_id"] for row in read_rows(Path(trained) / "train.csv")
+        } & {row["spk_id"] for row in read_rows(Path(held_out) / "valid.csv")}
+        if both:
+            logger.warning(
+                "%d validation people of %s are training people of %s (%s): "
+                "their figures flatter",
+                len(both),
+                held_out,
+                trained,
+                ", ".join(sorted(both)[:5]),
+            )
 
 
 def describe_data(datasets):
