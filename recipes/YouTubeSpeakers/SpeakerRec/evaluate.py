@@ -51,7 +51,7 @@ from speechbrain_siamese.evaluation.systems import (
     prepare_all,
     score_all,
 )
-from speechbrain_siamese.evaluation.tables import ScoreFiles
+from speechbrain_siamese.evaluation.tables import TRIAL_COLUMNS, ScoreFiles
 from speechbrain_siamese.evaluation.worst_errors import hear_errors
 from speechbrain_siamese.inference.embeddings import (
     EmbeddingCache,
@@ -326,7 +326,8 @@ def main(argv):
     }
     write_metrics(report, output / "metrics.json")
     for table in report["tables"]:
-        if table["kind"] == "trials":
+        # A terminal is narrower than a page.
+        if table["columns"] == list(TRIAL_COLUMNS):
             table = {**table, "columns": SLICE_COLUMNS}
         logger.info("%s\n", text_table(table))
     logger.info(report["headline"])
