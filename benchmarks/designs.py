@@ -1,14 +1,14 @@
 """Each design, trained on the same recordings for the same time.
 
-> python benchmarks/designs.py --data=<folder> [--only=two_tower]
+> python benchmarks/designs.py --data=<folder> [--only two_tower]
 
 The folder holds ``raw/``, ``clips/`` and ``protocol/`` (unseen_speakers.txt
 and trials_unseen.txt, whose paths begin in ``clips/``). Each design is trained
-by the user's own command for ``--minutes`` and scored on the time split and on
-people whom it has never heard. A finished run is recorded in
-``benchmarks/results/designs/`` with the score of every trial; runs that are
-recorded are not done again. ``--quick`` trains nothing: it recomputes the table
-from the records. The last line is JSON.
+by the user's own command for ``--minutes`` and scored on windows that it has
+learnt from, on the time split, and on people whom it has never heard. A
+finished run is recorded in ``benchmarks/results/designs/`` with the score of
+every trial; runs that are recorded are not done again. ``--quick`` trains
+nothing: it recomputes the table from the records. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from speechbrain_siamese.dataio.datasets import read_manifest
+from speechbrain_siamese.dataio.pairs import make_pairs
 from speechbrain_siamese.dataio.trial_sets import listed_trials
 from speechbrain_siamese.evaluation.systems import EmbeddingSystem, prepare_all
 from speechbrain_siamese.inference.embeddings import (
@@ -33,8 +35,9 @@ from speechbrain_siamese.inference.embeddings import (
     model_fingerprint,
 )
 from speechbrain_siamese.inference.speaker import SiameseRecognition
+from speechbrain_siamese.processing.scoring import MEASURES
 from speechbrain_siamese.utils.intervals import bootstrap_interval
-from speechbrain_siamese.utils.metrics import eer
+from speechbrain_siamese.utils.metrics import verification_metrics
 from speechbrain_siamese.utils.whole_file import whole_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +46,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "designs"
 #: Only the time split and validation are held out: unseen people have a list.
 HELD_OUT = ["--test_speakers=0", "--test_sessions=0", "--test_time=0.2"]
 
-#: YAML file, pairs of a step, what it trains on and with.
+#: YAML file, pairs of a step, whether it learns from short clips, settings.
 DESIGNS = {
     "siamese": ("siamese.yaml", 2016, True, HELD_OUT),
     "two_tower": (
@@ -64,6 +67,13 @@ DESIGNS = {
 
 #: Of the two-tower design as it was published: 34 speakers, 30 epochs.
 PUBLISHED_PAIRS = (34 * 100 + 34 * 33 * 25) * 30
+PUBLISHED = {
+    "training": "distances 1.40/4.70, precision 0.87, recall 0.84",
+    "time": "distances 1.80/4.40, precision and recall close to 0.8",
+}
+
+#: Similar to dissimilar pairs: the published design's own ratio, and even.
+RATIOS = (8.25, 1.0)
 
 
 def command(name: str, data: Path, output: Path, minutes: float) -> list[str]:
@@ -84,28 +94,12 @@ def command(name: str, data: Path, output: Path, minutes: float) -> list[str]:
     return [sys.executable, "train.py", f"hparams/{yaml}", *options]
 
 
-def run(name: str, data: Path, folder: Path, minutes: float) -> dict:
-    """Train one design and score the people whom it has never heard."""
-    output = folder / name
-    arguments = command(name, data, output, minutes)
+def train(arguments: list[str], usage_file: Path) -> None:
+    """Run the training, and keep what only the process itself can tell."""
     process = subprocess.Popen(arguments, cwd=ROOT)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{shlex.join(arguments)} failed: {status}")
-    report = json.loads((output / "metrics.json").read_text())
-    model = SiameseRecognition.from_hparams(source=str(output / "export"))
-    hyperparams = (output / "export" / "hyperparams.yaml").read_text()
-    cache = EmbeddingCache(
-        output / "embeddings", model_fingerprint(model, hyperparams)
-    )
-    system = EmbeddingSystem(name, model, cache)
-    listed = listed_trials(
-        data / "protocol" / "trials_unseen.txt", data / "clips"
-    )
-    (trials,), _ = prepare_all([system], [listed])
-    speakers = sorted(set(trials.speakers))
-    number = {speaker: k for k, speaker in enumerate(speakers)}
-    own = np.array([number[speaker] for speaker in trials.speakers])
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],
         cwd=ROOT,
@@ -113,87 +107,218 @@ def run(name: str, data: Path, folder: Path, minutes: float) -> dict:
         capture_output=True,
         text=True,
     )
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    machine = f"{platform.machine()}, {os.cpu_count()} cores"
+    told = {
+        "commit": commit.stdout.strip(),
+        "machine": f"{machine}, torch {torch.__version__}",
+        "peak_mb": round(usage.ru_maxrss / unit),
+    }
+    usage_file.write_text(json.dumps(told))
+
+
+def run(name: str, data: Path, folder: Path, minutes: float) -> dict:
+    """Train one design, if that is not done, and score all its trials."""
+    output = folder / name
+    arguments = command(name, data, output, minutes)
+    usage_file = output / "usage.json"
+    if not usage_file.is_file():
+        train(arguments, usage_file)
+    report = json.loads((output / "metrics.json").read_text())
+    model = SiameseRecognition.from_hparams(source=str(output / "export"))
     return {
         "design": name,
-        "command": shlex.join(["python", *arguments[1:]]).replace(
-            f"{data}{os.sep}", ""
-        ),
-        "commit": commit.stdout.strip(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
-        f"torch {torch.__version__}",
+        "command": shlex.join(["python", *arguments[1:]])
+        .replace(f"{data}{os.sep}", "")
+        .replace(f"{folder}{os.sep}", "results/designs/"),
+        **json.loads(usage_file.read_text()),
         "minutes": report["training_minutes"],
         "steps": report["training_steps"],
-        "peak_mb": usage.ru_maxrss / 1024,
         "decision": report["decision"],
-        "time": report["test"]["time"],
-        "speakers": speakers,
-        "enrol": own[trials.table.enrol].tolist(),
-        "test": own[trials.table.test].tolist(),
-        "labels": "".join(map(str, trials.table.labels)),
-        "scores": [round(s, 6) for s in system.scores(trials).tolist()],
-    }
-
-
-def figures(record: dict) -> dict:
-    """What the table shows, from a record alone."""
-    labels = np.array([int(label) for label in record["labels"]])
-    scores = np.array(record["scores"])
-    speakers = np.array(record["speakers"])
-    enrol, test = (speakers[record[side]] for side in ("enrol", "test"))
-    corpora = np.array([re.match(r"\D*", name).group() for name in enrol])
-    found = {}
-    for corpus in sorted(set(corpora)):
-        kept = corpora == corpus
-        sides = enrol[kept], test[kept]
-        found[corpus] = {
-            "eer": eer(scores[kept], labels[kept])[0],
-            "interval": bootstrap_interval(scores[kept], labels[kept], *sides),
-        }
-    accepted = scores > record["decision"]["threshold"]
-    recall = accepted[labels == 1].mean()
-    false = accepted[labels == 0].mean()
-    pairs = DESIGNS[record["design"]][1]
-    return {
-        "unseen": found,
-        "recall": float(recall),
-        # Precision at 1 similar to so many dissimilar pairs.
-        **{
-            f"precision_1_to_{ratio:g}": float(
-                recall / max(1e-12, recall + ratio * false)
-            )
-            for ratio in (8.25, 1.0)
+        "measure": model.hparams.measure,
+        "trials": {
+            "training": training_trials(model, output / "prepared"),
+            **held_out_trials(model, output, data),
         },
-        "pairs_per_s": record["steps"] * pairs / (60 * record["minutes"]),
     }
+
+
+def described(speakers, enrol, test, labels, scores) -> dict:
+    """Trials for a record; ``speakers`` are those of the utterances."""
+    people, number = np.unique(np.asarray(speakers), return_inverse=True)
+    return {
+        "speakers": people.tolist(),
+        "enrol": number[enrol].tolist(),
+        "test": number[test].tolist(),
+        "labels": "".join(str(int(label)) for label in labels),
+        "scores": [round(score, 5) for score in scores.tolist()],
+    }
+
+
+@torch.no_grad()
+def training_trials(model: SiameseRecognition, prepared: Path) -> dict:
+    """Pairs of windows of the long recordings, as training saw them."""
+    found = json.loads((prepared.parent / "metrics.json").read_text())
+    settings = found["settings"]
+    window = round(settings["window_len"] * settings["sample_rate"])
+    train = read_manifest(str(prepared / "train.csv"), str(prepared), window)
+    train.set_output_keys(["sig"])
+    rows = [train.data[data_id] for data_id in train.data_ids]
+    long = [
+        row
+        for row, columns in enumerate(rows)
+        if Path(columns["wav"]).relative_to(prepared).parts[0] == "clean"
+    ]
+    speakers = [rows[row]["spk_id"] for row in long]
+    pairs = make_pairs(
+        speakers,
+        [(int(rows[row]["start"]), int(rows[row]["stop"])) for row in long],
+        window,
+        similar_per_speaker=10,
+        dissimilar_per_pair=1,
+        seed=settings["seed"],
+    )
+    draws = pairs.draws(np.arange(len(pairs)))
+    embeddings = torch.cat(
+        [
+            model.encode_batch(
+                train[draw._replace(row=long[draw.row])]["sig"][None]
+            )[0]
+            for draw in draws
+        ]
+    )
+    left = np.arange(len(pairs))
+    right = left + len(pairs)
+    return described(
+        [speakers[draw.row] for draw in draws],
+        left,
+        right,
+        pairs.same,
+        MEASURES[model.hparams.measure](embeddings, left, right),
+    )
+
+
+def held_out_trials(model, output: Path, data: Path) -> dict[str, dict]:
+    """Trials of the time split and of people who were never heard."""
+    hyperparams = (output / "export" / "hyperparams.yaml").read_text()
+    cache = EmbeddingCache(
+        output / "embeddings", model_fingerprint(model, hyperparams)
+    )
+    system = EmbeddingSystem("model", model, cache)
+    prepared = output / "prepared"
+    listed = [
+        listed_trials(prepared / "trials_time.txt", prepared),
+        listed_trials(data / "protocol" / "trials_unseen.txt", data / "clips"),
+    ]
+    kept, _ = prepare_all([system], listed)
+    return {
+        key: described(
+            trials.speakers,
+            trials.table.enrol,
+            trials.table.test,
+            trials.table.labels,
+            system.scores(trials),
+        )
+        for key, trials in zip(("time", "unseen"), kept, strict=True)
+    }
+
+
+def by_corpus(trials: dict) -> dict[str, dict]:
+    """Trials of unseen people, apart by the letters that begin a name."""
+    corpora = [re.match(r"\D*", name).group() for name in trials["speakers"]]
+    own = np.array(corpora)[trials["enrol"]]
+    parts = {}
+    for corpus in sorted(set(corpora)):
+        kept = np.flatnonzero(own == corpus)
+        parts[corpus] = {
+            "speakers": trials["speakers"],
+            **{
+                key: [trials[key][trial] for trial in kept]
+                for key in ("enrol", "test", "labels", "scores")
+            },
+        }
+    return parts
+
+
+def figures(record: dict) -> dict[str, dict]:
+    """What the table shows of each trial list, from a record alone."""
+    lists = dict(record["trials"])
+    unseen = lists.pop("unseen")
+    lists |= {f"unseen {key}": part for key, part in by_corpus(unseen).items()}
+    found = {}
+    for key, trials in lists.items():
+        labels = np.array([int(label) for label in trials["labels"]])
+        scores = np.array(trials["scores"])
+        own = verification_metrics(
+            # Rounding may lift a cosine above 1.
+            np.minimum(scores, 1.0),
+            labels,
+            record["decision"]["threshold"],
+            record["measure"],
+        )
+        accepted = scores > record["decision"]["threshold"]
+        recall, false = (accepted[labels == side].mean() for side in (1, 0))
+        speakers = np.array(trials["speakers"])
+        found[key] = {
+            "eer": own["eer"],
+            "interval": bootstrap_interval(
+                scores,
+                labels,
+                speakers[trials["enrol"]],
+                speakers[trials["test"]],
+            ),
+            "similar": own["distance_similar"],
+            "dissimilar": own["distance_dissimilar"],
+            "recall": float(recall),
+            **{
+                f"precision_1_to_{ratio:g}": float(
+                    recall / max(1e-12, recall + ratio * false)
+                )
+                for ratio in RATIOS
+            },
+        }
+    return found
 
 
 def table(records: list[dict]) -> dict:
-    """Print the table; returns its figures."""
-    rows = {record["design"]: figures(record) for record in records}
-    print(
-        "design     minutes  steps  pairs/s  peak MB | time split: EER, "
-        "distances, precision, recall | unseen: EER by corpus (95 %), "
-        "precision at 1 to 8.25 and 1 to 1, recall"
-    )
+    """Print the tables; returns their figures."""
+    rows = {}
     for record in records:
-        own, time = rows[record["design"]], record["time"]
-        unseen = ", ".join(
-            f"{corpus} {100 * f['eer']:.1f} % ({100 * f['interval'][0]:.1f} to "
-            f"{100 * f['interval'][1]:.1f})"
-            for corpus, f in own["unseen"].items()
-        )
+        pairs = record["steps"] * DESIGNS[record["design"]][1]
+        rows[record["design"]] = {
+            "pairs_per_s": pairs / (60 * record["minutes"]),
+            "peak_mb": record["peak_mb"],
+            **figures(record),
+        }
+    print("design     minutes  steps  pairs/s  peak MB  command")
+    for record in records:
+        own = rows[record["design"]]
         print(
-            f"{record['design']:<10}{record['minutes']:8.1f}"
+            f"{record['design']:<11}{record['minutes']:7.1f}"
             f"{record['steps']:7}{own['pairs_per_s']:9.1f}"
-            f"{record['peak_mb']:9.0f} | {100 * time['eer']:.1f} %, "
-            f"{time['distance_similar']:.2f}/{time['distance_dissimilar']:.2f},"
-            f" {time['precision']:.2f}, {time['recall']:.2f} | {unseen}, "
-            f"{own['precision_1_to_8.25']:.2f}, {own['precision_1_to_1']:.2f}, "
-            f"{own['recall']:.2f}"
+            f"{own['peak_mb']:9.0f}  {record['command']}"
         )
-        print(f"    {record['command']}")
+    print(
+        "\ndesign     trials      EER (95 %)              distance: similar, "
+        "dissimilar  recall  precision at 1 to 8.25, 1 to 1"
+    )
+    for name, row in rows.items():
+        for key, own in row.items():
+            if not isinstance(own, dict):
+                continue
+            low, high = (100 * end for end in own["interval"])
+            print(
+                f"{name:<11}{key:<11}{100 * own['eer']:5.1f} % "
+                f"({low:.1f} to {high:.1f})".ljust(46)
+                + f"{own['similar']:17.2f}{own['dissimilar']:12.2f}"
+                f"{own['recall']:8.2f}{own['precision_1_to_8.25']:19.2f}"
+                f"{own['precision_1_to_1']:8.2f}"
+            )
+            if name == "two_tower" and key in PUBLISHED:
+                print(f"  as published, with ImageNet: {PUBLISHED[key]}")
     if "two_tower" in rows:
         hours = PUBLISHED_PAIRS / rows["two_tower"]["pairs_per_s"] / 3600
+        rows["two_tower"]["published_hours"] = hours
         print(
             f"The two-tower design as published, {PUBLISHED_PAIRS:,} pairs: "
             f"{hours:.0f} hours on this machine (random start)."
@@ -219,7 +344,9 @@ def main() -> None:
             data, work = options.data.resolve(), options.work.resolve()
             record = run(name, data, work, options.minutes)
             with whole_file(path) as partial:
-                partial.write_text(json.dumps(record) + "\n")
+                partial.write_text(
+                    json.dumps(record, separators=(",", ":")) + "\n"
+                )
         if path.is_file():
             records.append(json.loads(path.read_text()))
     print(json.dumps(table(records)))

@@ -17,6 +17,7 @@ import speechbrain as sb
 import torch
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
+from torch.nn.utils.rnn import pad_sequence
 
 from speechbrain_siamese.dataio.trial_table import TrialTable
 from speechbrain_siamese.lobes.features import subtract_mean
@@ -47,12 +48,13 @@ class SiameseBrain(sb.Brain):
     SpeechBrain's calling convention), ``classifier``; ``mean_var_norm`` where
     the encoder needs it; ``compute_cost`` where the loss has weights.
     Hyperparameters: ``compute_cost`` (called as ``loss(embeddings, labels)``,
-    with a third argument if there is a ``miner``), ``classifier_cost`` and
-    ``classifier_weight``, ``measure`` (``cosine``, or ``euclidean`` for
-    embeddings that are not brought to unit length), ``frozen``,
-    ``lr_factors``, ``speed_perturb``, ``fea_augment``, ``lr_schedule``,
-    ``history``, ``seed``, ``number_of_epochs``, ``max_minutes``,
-    ``window_samples``, ``train_loggers``, ``figures_folder``.
+    with a third argument if there is a ``miner``), ``classifier_cost``,
+    ``pair_weight``, ``classifier_weight``, ``measure`` (``cosine``, or
+    ``euclidean`` for embeddings that are not brought to unit length),
+    ``frozen``, ``lr_factors``, ``speed_perturb``, ``fea_augment``,
+    ``lr_schedule``, ``history``, ``seed``, ``number_of_epochs``,
+    ``max_minutes``, ``window_samples``, ``train_loggers``,
+    ``figures_folder``.
 
     Set ``trials`` before ``fit`` and ``evaluate``: a ``TrialTable`` by
     question (``valid``, and those of the test).
@@ -128,7 +130,7 @@ class SiameseBrain(sb.Brain):
         return torch.nn.functional.normalize(embeddings, dim=-1)
 
     def compute_objectives(self, predictions, batch, stage):
-        """Contrastive loss over all pairs, plus the weighted classifier's.
+        """Contrastive loss over all pairs plus the classifier's, weighted.
 
         Arguments
         ---------
@@ -152,7 +154,7 @@ class SiameseBrain(sb.Brain):
                 self.embeddings[self._trial_name(wav)] = embedding
             return torch.zeros((), device=self.device)
         labels = batch.spk_id_encoded.data.to(self.device).reshape(-1)
-        loss = self._pair_loss(embeddings, labels)
+        loss = self.hparams.pair_weight * self._pair_loss(embeddings, labels)
         with torch.no_grad():
             pairs = getattr(self.hparams.compute_cost, "pairs", all_pairs)
             distances, same = pairs(embeddings, labels)
@@ -413,7 +415,9 @@ class SiameseBrain(sb.Brain):
         means = []
         for speaker in self.train_sampler.rows_of:
             draws = self.train_sampler.draw_clips(speaker, clips, generator)
-            wavs = torch.stack([dataset[draw]["sig"] for draw in draws])
+            wavs = pad_sequence(
+                [dataset[draw]["sig"] for draw in draws], batch_first=True
+            )
             embeddings = self.encode(
                 wavs.to(self.device), torch.ones(clips, device=self.device)
             )

@@ -246,18 +246,47 @@ def test_design_of_2023_decides_by_distance(tiny, tiny_data, tmp_path):
 
 
 @pytest.mark.slow
-def test_design_of_2019_trains_and_exports(tiny, tiny_data, tmp_path):
-    output = tmp_path / "out"
-    done = train(
-        tiny,
-        "hparams/siamese_2019.yaml",
-        tiny_data,
-        output,
-        separate_vocals=False,
-        speakers_per_batch=4,
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    file = next((output / "prepared" / "held_out").rglob("*.wav"))
-    model = SpeakerRecognition.from_hparams(source=str(output / "export"))
+def test_design_of_2019_trains_in_two_stages(tiny, tiny_data, tmp_path):
+    """A classifier learns the voices, then the pairs go on from there."""
+    yaml, first, output = "hparams/siamese_2019.yaml", "first", "out"
+    settings = {"separate_vocals": False, "speakers_per_batch": 4}
+    for stage, own in (
+        (first, {"pair_weight": 0}),
+        (output, {"classifier_weight": 0, "lr": 1e-5}),
+    ):
+        if stage == output:
+            own["init_from"] = tmp_path / first / "export"
+        done = train(tiny, yaml, tiny_data, tmp_path / stage, **settings, **own)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    before, after = (weights(tmp_path / stage) for stage in (first, output))
+    name = "projection.weight"
+    moved = (before[name] - after[name]).abs().max()
+    # Four steps of Adam move a weight by four times the rate at most.
+    assert 0 < moved < 1e-4
+    export = tmp_path / output / "export"
+    file = next((tmp_path / output / "prepared" / "held_out").rglob("*.wav"))
+    model = SpeakerRecognition.from_hparams(source=str(export))
     score, _ = model.verify_files(str(file), str(file))
     assert float(score) == pytest.approx(1, abs=1e-5)
+    # The classifier, which learnt nothing, points to the mean of each voice.
+    voices = torch.load(export / "cohort.ckpt", weights_only=True)["voices"]
+    classifier = torch.load(export / "classifier.ckpt", weights_only=True)
+    directions = torch.nn.functional.normalize(classifier["weight"], dim=-1)
+    torch.testing.assert_close(directions, voices)
+
+
+@pytest.mark.slow
+def test_a_training_with_nothing_to_learn_from_is_refused(
+    tiny, tiny_data, tmp_path
+):
+    done = train(
+        tiny,
+        "hparams/siamese.yaml",
+        tiny_data,
+        tmp_path / "out",
+        pair_weight=0,
+        classifier_weight=0,
+    )
+    assert done.returncode != 0
+    assert "pair_weight and classifier_weight are both 0" in done.stderr
+    assert not (tmp_path / "out" / "prepared").exists()

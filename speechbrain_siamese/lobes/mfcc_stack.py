@@ -168,6 +168,10 @@ class MfccStack(torch.nn.Module):
     the loudest frame of the file), crossings per sample, full scale is 1, and
     Hz. An encoder needs them standardised: see ``StandardisedDenseNet``.
 
+    With a ``window_len`` short recordings are padded in the time domain, as
+    the design has it, instead of being repeated by the encoder: up to that
+    length their frames hold what the zeros behind them sound like.
+
     Arguments
     ---------
     sample_rate : int
@@ -180,6 +184,11 @@ class MfccStack(torch.nn.Module):
     hop_length : float
         Distance between frames in milliseconds; at 16 kHz the default is
         librosa's 512 samples.
+    window_len : float or None
+        Seconds up to which short recordings are padded; None for not at all.
+    min_len : float
+        Seconds; what is shorter stays marked as it is, for the encoder to
+        refuse: silence around a click is no voice.
 
     Example
     -------
@@ -199,6 +208,8 @@ class MfccStack(torch.nn.Module):
         n_mfcc: int = 40,
         win_length: float = 128.0,
         hop_length: float = 32.0,
+        window_len: float | None = None,
+        min_len: float = 0.4,
     ):
         super().__init__()
         check_range("n_mfcc", n_mfcc, 1, _MEL_BANDS, whole=True)
@@ -207,6 +218,11 @@ class MfccStack(torch.nn.Module):
         self.frame_samples = round(sample_rate * win_length / 1000)
         self.hop_samples = round(sample_rate * hop_length / 1000)
         self.bin_width = sample_rate / self.frame_samples
+        # Whole hops, as the encoder counts its window.
+        self.padded_samples = self.hop_samples * round(
+            1000 * (window_len or 0) / hop_length
+        )
+        self.min_samples = round(sample_rate * min_len)
         # They follow from the settings: a checkpoint need not hold them.
         # torchaudio's create_dct has the angles in single precision, which
         # would cost three quarters of the tolerance to librosa.
@@ -233,9 +249,10 @@ class MfccStack(torch.nn.Module):
         torch.Tensor
             (batch, frames, n_mfcc + 3): MFCC, zero crossings per sample, root
             mean square, roll-off in Hz; ``PADDING`` in the frames behind the
-            end of an item.
+            end of an item (or of what it is padded to).
         """
         frame, hop = self.frame_samples, self.hop_samples
+        wavs = F.pad(wavs, (0, max(0, self.padded_samples - wavs.shape[-1])))
         frames = -(-wavs.shape[-1] // hop)
         counts = sample_counts(wavs)
         # librosa transforms in double precision too: in single the rounding of
@@ -259,7 +276,12 @@ class MfccStack(torch.nn.Module):
         mfcc = (decibels.double() @ self.cosines).float()
         feats = torch.cat([mfcc, torch.stack(others, dim=-1)], dim=-1)
         starts = torch.arange(frames, device=wavs.device) * hop
-        behind = starts[None, :] >= counts[:, None]
+        ends = torch.where(
+            counts < self.min_samples,
+            counts,
+            counts.clamp(min=self.padded_samples),
+        )
+        behind = starts[None, :] >= ends[:, None]
         return feats.masked_fill(behind[:, :, None], PADDING)
 
 

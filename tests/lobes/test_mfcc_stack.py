@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import torch
 from hyperpyyaml import load_hyperpyyaml
+from torch.nn import functional as F
 
 from speechbrain_siamese.lobes.features import (
     PADDING,
@@ -170,6 +171,34 @@ def test_frames_do_not_depend_on_what_comes_later(gain):
     before = (32000 - FRAME // 2) // HOP
     assert torch.equal(images(wav)[:, :before], images(changed)[:, :before])
     assert not torch.equal(images(wav)[:, :65], images(changed)[:, :65])
+
+
+@pytest.mark.parametrize("samples", [7001, 16000, 31000])
+@pytest.mark.parametrize("beside", [31744, 64000])
+def test_a_short_item_is_padded_in_the_time_domain(samples, beside):
+    images = MfccStack(window_len=2.0)
+    wavs = noise(2, beside)
+    wavs[0, samples:] = 0.0
+    feats = images(wavs)
+    # A window is 62 hops. One that is long enough is told nothing of it.
+    padded = F.pad(wavs[0, :samples], (0, 62 * HOP - samples)).numpy()
+    by_hand = by_librosa(padded, RATE, FRAME, HOP, None)[:62]
+    torch.testing.assert_close(
+        feats[0, :62], torch.from_numpy(by_hand).float(), rtol=0, atol=1e-3
+    )
+    torch.testing.assert_close(
+        images(wavs[:1, :samples])[0], feats[0, :62], rtol=0, atol=1e-5
+    )
+    assert (feats[0, 62:] == PADDING).all()
+    assert torch.equal(feats[1], MfccStack()(wavs[1:])[0])
+
+
+def test_too_short_an_item_stays_so_for_the_encoder_to_refuse():
+    encoder = StandardisedDenseNet(window_len=2.0, hop_length=32.0).eval()
+    images = MfccStack(window_len=2.0)
+    assert encoder(images(noise(1, 6400))).isfinite().all()
+    with pytest.raises(ValueError, match="too short to know a voice"):
+        encoder(images(noise(1, 5000)))
 
 
 def test_zeros_inside_and_silent_items_are_real_frames():

@@ -78,24 +78,35 @@ def check_settings(hparams):
             check_range(key, hparams[key], low, 10_000, whole=True)
     for key, low, high, unit in (
         ("window_len", 0.4, 60, "s"),
+        ("pair_weight", 0, 1000, ""),
         ("classifier_weight", 0, 1000, ""),
         ("lr", 1e-8, 10, ""),
     ):
         check_range(key, hparams[key], low, high, unit)
+    if not hparams["pair_weight"] and not hparams["classifier_weight"]:
+        raise ValueError(
+            "pair_weight and classifier_weight are both 0, expected one above "
+            "0: there is nothing to learn from"
+        )
     parse_target(hparams["threshold_target"])
+    check_speeds(hparams["speeds"])
     check_start(hparams["init_from"], hparams["export_folder"])
     if not hparams["n_jobs"]:
         raise ValueError("n_jobs is 0, expected 1 or more, or -1 for all cores")
-    if not hparams["speeds"]:
-        raise ValueError("speeds is empty, expected percents: [100] for none")
-    for speed in hparams["speeds"]:
-        check_range("speeds", speed, 50, 200, "percent")
     if hparams["steps_per_epoch"] is not None:
         check_range(
             "steps_per_epoch", hparams["steps_per_epoch"], 1, 1e6, whole=True
         )
     if hparams["max_minutes"] is not None:
         check_range("max_minutes", hparams["max_minutes"], 0.01, 1e6, "minutes")
+
+
+def check_speeds(speeds):
+    """Refuse speeds that would make another voice of it, or none."""
+    if not speeds:
+        raise ValueError("speeds is empty, expected percents: [100] for none")
+    for speed in speeds:
+        check_range("speeds", speed, 50, 200, "percent")
 
 
 def check_start(start, export_folder):
@@ -123,6 +134,10 @@ def dataio_prep(hparams):
     read = read_samples
     if hparams["shards"]:
         read = ReadShards(folder / "shards", folder)
+    # Features that pad short clips themselves get them as they are.
+    repeated = drawn
+    if getattr(hparams["compute_features"], "padded_samples", 0):
+        repeated = None
     datasets = {
         name: read_manifest(
             str(folder / f"{name}.csv"),
@@ -130,7 +145,11 @@ def dataio_prep(hparams):
             window,
             read if name == "train" else read_samples,
         )
-        for name, window in (("train", drawn), ("valid", None), ("test", None))
+        for name, window in (
+            ("train", repeated),
+            ("valid", None),
+            ("test", None),
+        )
         # Without a question that the data can answer the test is empty.
         if name != "test" or len(trials) > 1
     }
@@ -334,6 +353,10 @@ def finish(brain, datasets, encoder, sections):
     hparams = brain.hparams
     trunk = brain.raw_modules["embedding_model"]
     voices = brain.speaker_means(datasets["train"])
+    if not hparams.classifier_weight:
+        # It has learnt nothing: each voice's own direction answers.
+        classifier = brain.raw_modules["classifier"]
+        classifier.weight.data.copy_(voices)
     cohort = Cohort(*voices.shape)
     cohort.fill(voices)
     valid, target = brain.trials["valid"], hparams.threshold_target
