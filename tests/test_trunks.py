@@ -127,6 +127,48 @@ def test_ecapa_pretrained_frozen_and_gone_on_from(tiny, tiny_data, tmp_path):
 
 
 @pytest.mark.slow
+def test_ecapa_pretrained_on_librispeech_keeps_what_it_knows(
+    tiny, tiny_data, real_data, tmp_path
+):
+    """Other speech first; then the user's, with the encoder frozen."""
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for speaker in sorted((real_data / "clips").glob("ls*"))[:24]:
+        (clips / speaker.name).symlink_to(speaker)
+    yaml = "hparams/siamese_ecapa.yaml"
+    first, tuned = tmp_path / "first", tmp_path / "tuned"
+    for data, output, own in (
+        (
+            clips,
+            first,
+            {
+                "pretrained_path": "null",
+                "trim_start": 0,
+                "trim_end": 0,
+                "steps_per_epoch": 20,
+            },
+        ),
+        (
+            tiny_data,
+            tuned,
+            {
+                "pretrained_path": first / "export",
+                "frozen": "[embedding_model]",
+            },
+        ),
+    ):
+        done = train(tiny, yaml, data, output, channels=CHANNELS, **own)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    before, after = weights(first), weights(tuned)
+    assert all(before[key].equal(after[key]) for key in before)
+    # It was trained, and it tells strangers' voices better than chance.
+    epochs = json.loads((first / "metrics.json").read_text())["epochs"]
+    assert epochs[-1]["valid_eer"] < 0.4
+    names = (tuned / "export" / "label_encoder.txt").read_text()
+    assert "voice" in names and "ls" not in names
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cost", "miner"),
     [
