@@ -14,17 +14,14 @@ nothing: it recomputes the table from the records. The last line is JSON.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
-import os
-import platform
 import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
+from runs import ROOT, command, recorded, told_command, train
 
 from speechbrain_siamese.dataio.datasets import read_manifest
 from speechbrain_siamese.dataio.pairs import make_pairs
@@ -38,9 +35,7 @@ from speechbrain_siamese.inference.speaker import SiameseRecognition
 from speechbrain_siamese.processing.scoring import MEASURES
 from speechbrain_siamese.utils.intervals import bootstrap_interval
 from speechbrain_siamese.utils.metrics import verification_metrics
-from speechbrain_siamese.utils.whole_file import whole_file
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "designs"
 
 #: Only the time split and validation are held out: unseen people have a list.
@@ -76,62 +71,18 @@ PUBLISHED = {
 RATIOS = (8.25, 1.0)
 
 
-def command(name: str, data: Path, output: Path, minutes: float) -> list[str]:
-    """The user's command for one design."""
-    yaml, _, clips, settings = DESIGNS[name]
-    options = [
-        f"--data_folder={data / 'raw'}",
-        "--trim_start=12",
-        "--trim_end=12",
-        f"--exclude_speakers={data / 'protocol' / 'unseen_speakers.txt'}",
-        f"--max_minutes={minutes:g}",
-        "--number_of_epochs=1000",
-        f"--output_folder={output}",
-        *settings,
-    ]
-    if clips:
-        options.append(f"--clips_folder={data / 'clips'}")
-    return [sys.executable, "train.py", f"hparams/{yaml}", *options]
-
-
-def train(arguments: list[str], usage_file: Path) -> None:
-    """Run the training, and keep what only the process itself can tell."""
-    process = subprocess.Popen(arguments, cwd=ROOT)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{shlex.join(arguments)} failed: {status}")
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    unit = 1024**2 if sys.platform == "darwin" else 1024
-    machine = f"{platform.machine()}, {os.cpu_count()} cores"
-    told = {
-        "commit": commit.stdout.strip(),
-        "machine": f"{machine}, torch {torch.__version__}",
-        "peak_mb": round(usage.ru_maxrss / unit),
-    }
-    usage_file.write_text(json.dumps(told))
-
-
 def run(name: str, data: Path, folder: Path, minutes: float) -> dict:
     """Train one design, if that is not done, and score all its trials."""
     output = folder / name
-    arguments = command(name, data, output, minutes)
-    usage_file = output / "usage.json"
-    if not usage_file.is_file():
-        train(arguments, usage_file)
+    yaml, _, clips, settings = DESIGNS[name]
+    arguments = command(yaml, data, output, minutes, settings, clips)
+    usage = train(arguments, output)
     report = json.loads((output / "metrics.json").read_text())
     model = SiameseRecognition.from_hparams(source=str(output / "export"))
     return {
         "design": name,
-        "command": shlex.join(["python", *arguments[1:]])
-        .replace(f"{data}{os.sep}", "")
-        .replace(f"{folder}{os.sep}", "results/designs/"),
-        **json.loads(usage_file.read_text()),
+        "command": told_command(arguments, data, folder),
+        **usage,
         "minutes": report["training_minutes"],
         "steps": report["training_steps"],
         "decision": report["decision"],
@@ -337,18 +288,19 @@ def main() -> None:
     options = parser.parse_args()
     records = []
     for name in options.only or DESIGNS:
-        path = RESULTS / f"{name}.json"
-        if not path.is_file() and not options.quick:
+        make = None
+        if not options.quick:
             if options.data is None:
                 parser.error("--data is needed to train")
-            data, work = options.data.resolve(), options.work.resolve()
-            record = run(name, data, work, options.minutes)
-            with whole_file(path) as partial:
-                partial.write_text(
-                    json.dumps(record, separators=(",", ":")) + "\n"
-                )
-        if path.is_file():
-            records.append(json.loads(path.read_text()))
+            make = functools.partial(
+                run,
+                name,
+                options.data.resolve(),
+                options.work.resolve(),
+                options.minutes,
+            )
+        found = recorded(RESULTS / f"{name}.json", make)
+        records += [found] if found else []
     print(json.dumps(table(records)))
 
 

@@ -2,126 +2,33 @@
 
 The trunk is torchvision's DenseNet (Huang et al. 2017, "Densely connected
 convolutional networks"), read here from small to large: which depths there
-are, where ImageNet weights come from, pooling over time, the encoder.
+are, pooling over time, the encoder.
 """
 
 from __future__ import annotations
 
-import pickle
-import re
-from pathlib import Path
+from collections.abc import Sequence
 
 import torch
 import torchvision
 from torch.nn import functional as F
 
 from speechbrain_siamese.lobes.features import subtract_mean
+from speechbrain_siamese.lobes.imagenet import imagenet_state, load_imagenet
 from speechbrain_siamese.lobes.windows import mean_over_windows, valid_frames
 from speechbrain_siamese.utils.ranges import check_range
 
-#: Depths that torchvision has, by their number of layers.
-DEPTHS = (121, 161, 169, 201)
+#: The depths that torchvision has, by their number of layers: maps that each
+#: layer adds, layers of each block.
+DEPTHS = {
+    121: (32, (6, 12, 24, 16)),
+    161: (48, (6, 12, 36, 24)),
+    169: (32, (6, 12, 32, 32)),
+    201: (32, (6, 12, 48, 32)),
+}
 
 #: Windows that pass the trunk together at inference: bounds memory.
 WINDOWS_AT_ONCE = 64
-
-
-def imagenet_state(depth: int, source: bool | str | Path) -> dict:
-    """Fetch a DenseNet's ImageNet weights.
-
-    Arguments
-    ---------
-    depth : int
-        Number of layers, one of ``DEPTHS``.
-    source : bool or str or Path
-        True for torchvision's own weights, from its cache or the network; or
-        the path of a ``.pth`` file with the state of a torchvision DenseNet.
-
-    Returns
-    -------
-    dict
-        State of the whole torchvision model.
-
-    Raises
-    ------
-    ValueError
-        If the weights cannot be had, with the ways to go on.
-    """
-    name = f"densenet{depth}"
-    if source is True:
-        weights = torchvision.models.get_model_weights(name).DEFAULT
-        try:
-            return weights.get_state_dict(progress=True, check_hash=True)
-        except (OSError, RuntimeError) as error:
-            cache = Path(torch.hub.get_dir()) / "checkpoints"
-            raise ValueError(
-                f"imagenet_weights is True, but torchvision's {name} weights "
-                f"are neither in {cache} nor can they be downloaded from "
-                f"{weights.url} ({error}). Put that file into the folder by "
-                "hand, give its path as imagenet_weights, or start from "
-                "random weights with imagenet_weights: False"
-            ) from error
-    path = Path(source)
-    if not path.is_file():
-        raise ValueError(
-            f"imagenet_weights names {path}, which is not a file; expected the "
-            f".pth file of torchvision's {name}, True or False"
-        )
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        raise ValueError(
-            f"imagenet_weights names {path}, which holds no weights "
-            f"({type(error).__name__}); expected the .pth file of "
-            f"torchvision's {name}: get it again"
-        ) from error
-
-
-def trunk_state(state: dict) -> dict:
-    """State of a DenseNet's ``features`` from that of the whole model.
-
-    Arguments
-    ---------
-    state : dict
-        Of a torchvision DenseNet; torchvision's own files name the layers
-        ``norm.1`` that its code names ``norm1``.
-
-    Returns
-    -------
-    dict
-    """
-    return {
-        re.sub(r"\.(norm|conv)\.(?=\d)", r".\1", key).removeprefix(
-            "features."
-        ): value
-        for key, value in state.items()
-        if key.startswith("features.")
-    }
-
-
-def load_imagenet(trunk: torch.nn.Module, state: dict) -> None:
-    """Put ImageNet weights into a trunk with one input channel.
-
-    The first convolution is summed over its three input channels: the same
-    output as three equal channels would give. torchvision's per-channel mean
-    and deviation are left out, since the images are normalised by us.
-
-    Arguments
-    ---------
-    trunk : torch.nn.Module
-        ``features`` of a torchvision DenseNet whose ``conv0`` takes 1 channel.
-    state : dict
-        State of the whole torchvision model.
-    """
-    features = trunk_state(state)
-    try:
-        first = features["conv0.weight"].sum(dim=1, keepdim=True)
-        trunk.load_state_dict({**features, "conv0.weight": first})
-    except (KeyError, RuntimeError) as error:
-        raise ValueError(
-            "the ImageNet weights do not fit the trunk; expected the state of "
-            f"a torchvision DenseNet of the same depth: {error}"
-        ) from error
 
 
 def mean_and_deviation(maps: torch.Tensor) -> torch.Tensor:
@@ -147,6 +54,60 @@ def mean_and_deviation(maps: torch.Tensor) -> torch.Tensor:
     return torch.cat([mean, (variance + 1e-5).sqrt()], dim=-1)
 
 
+def narrow_trunk(
+    depth: int,
+    growth_rate: int | None = None,
+    blocks: Sequence[int] | None = None,
+) -> torch.nn.Module:
+    """Build the layers of a DenseNet below its pooling, for one channel.
+
+    Arguments
+    ---------
+    depth : int
+        One of ``DEPTHS``.
+    growth_rate : int or None
+        Maps that each layer adds; None for what the depth says.
+    blocks : Sequence[int] or None
+        Layers of each of the four blocks; None for what the depth says.
+
+    Returns
+    -------
+    torch.nn.Module
+        ``features`` of torchvision's ``DenseNet``, whose ``conv0`` takes 1
+        channel.
+
+    Raises
+    ------
+    ValueError
+        If torchvision has no such depth, or a number is out of its range.
+
+    Example
+    -------
+    >>> trunk = narrow_trunk(121, growth_rate=16, blocks=[2, 4, 6, 4])
+    >>> trunk(torch.rand(1, 1, 64, 64)).shape
+    torch.Size([1, 116, 2, 2])
+    """
+    if depth not in DEPTHS:
+        raise ValueError(f"depth is {depth}, expected one of {list(DEPTHS)}")
+    own_growth, own_blocks = DEPTHS[depth]
+    growth = own_growth if growth_rate is None else growth_rate
+    blocks = own_blocks if blocks is None else blocks
+    check_range("growth_rate", growth, 1, 1000, whole=True)
+    if len(blocks) != len(own_blocks):
+        raise ValueError(
+            f"blocks is {list(blocks)}, expected {len(own_blocks)} numbers of "
+            "layers"
+        )
+    for layers in blocks:
+        check_range("blocks", layers, 1, 1000, whole=True)
+    trunk = torchvision.models.DenseNet(growth, blocks, 2 * growth).features
+    trunk.conv0 = torch.nn.Conv2d(
+        1, 2 * growth, kernel_size=7, stride=2, padding=3, bias=False
+    )
+    torch.nn.init.kaiming_normal_(trunk.conv0.weight)
+    return trunk
+
+
 class DenseNetEncoder(torch.nn.Module):
     """Encode spectrogram images of any length as unit-length embeddings.
 
@@ -167,6 +128,12 @@ class DenseNetEncoder(torch.nn.Module):
         Numbers in an embedding.
     depth : int
         Layers of the trunk, one of ``DEPTHS``.
+    growth_rate : int or None
+        Maps that each layer adds; None for what the depth says.
+    blocks : Sequence[int] or None
+        Layers of each of the four blocks; None for what the depth says. Fewer
+        and narrower layers are another trunk, for which ImageNet weights
+        cannot be had.
     imagenet_weights : bool or str
         Start from torchvision's ImageNet weights: True, or a local file.
     min_len : float
@@ -190,15 +157,14 @@ class DenseNetEncoder(torch.nn.Module):
         hop_length: float = 10.0,
         embedding_dim: int = 192,
         depth: int = 121,
+        growth_rate: int | None = None,
+        blocks: Sequence[int] | None = None,
         imagenet_weights: bool | str = False,
         min_len: float = 0.4,
         silence_range: float | None = None,
     ):
         super().__init__()
-        if depth not in DEPTHS:
-            raise ValueError(
-                f"depth is {depth}, expected one of {list(DEPTHS)}"
-            )
+        self.trunk = narrow_trunk(depth, growth_rate, blocks)
         check_range("embedding_dim", embedding_dim, 1, 100_000)
         check_range("hop_length", hop_length, 1, 1000, "ms")
         self.window_frames = round(1000 * window_len / hop_length)
@@ -211,19 +177,6 @@ class DenseNetEncoder(torch.nn.Module):
             )
         self.embedding_dim = embedding_dim
         self.silence_range = silence_range
-        self.trunk = torchvision.models.get_model(
-            f"densenet{depth}", weights=None
-        ).features
-        first = self.trunk.conv0
-        self.trunk.conv0 = torch.nn.Conv2d(
-            1,
-            first.out_channels,
-            first.kernel_size,
-            first.stride,
-            first.padding,
-            bias=False,
-        )
-        torch.nn.init.kaiming_normal_(self.trunk.conv0.weight)
         if imagenet_weights:
             load_imagenet(self.trunk, imagenet_state(depth, imagenet_weights))
         # Two of the five halvings round up: 63 bins leave 2.

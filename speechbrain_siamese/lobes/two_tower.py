@@ -11,41 +11,13 @@ import torch
 import torchvision
 from torch.nn import functional as F
 
-from speechbrain_siamese.lobes.densenet import (
-    WINDOWS_AT_ONCE,
-    imagenet_state,
-    trunk_state,
-)
+from speechbrain_siamese.lobes.densenet import WINDOWS_AT_ONCE
+from speechbrain_siamese.lobes.imagenet import imagenet_state, load_imagenet
 from speechbrain_siamese.lobes.windows import mean_over_windows, valid_frames
 from speechbrain_siamese.utils.ranges import check_range
 
 #: Colours of a picture.
 _CHANNELS = 3
-
-
-def load_pictures_trunk(trunk: torch.nn.Module, state: dict) -> None:
-    """Put ImageNet weights into a trunk with three input channels.
-
-    Arguments
-    ---------
-    trunk : torch.nn.Module
-        ``features`` of a torchvision DenseNet.
-    state : dict
-        State of the whole torchvision model, also with the layer names of
-        torchvision's own files (``norm.1`` for ``norm1``).
-
-    Raises
-    ------
-    ValueError
-        If the weights are those of another model.
-    """
-    try:
-        trunk.load_state_dict(trunk_state(state))
-    except RuntimeError as error:
-        raise ValueError(
-            "the ImageNet weights do not fit the trunk; expected the state of "
-            f"torchvision's densenet121: {error}"
-        ) from error
 
 
 def as_picture(windows: torch.Tensor) -> torch.Tensor:
@@ -133,9 +105,7 @@ class TwoTowerEncoder(torch.nn.Module):
         self.trunk = torchvision.models.densenet121(weights=None).features
         self.start = "ImageNet" if imagenet_weights else "random start"
         if imagenet_weights:
-            load_pictures_trunk(
-                self.trunk, imagenet_state(121, imagenet_weights)
-            )
+            load_imagenet(self.trunk, imagenet_state(121, imagenet_weights))
         # Two of the five halvings round up: 63 bins leave 2.
         rows, columns = (
             -(-size // 4) // 8 for size in (n_mels, self.window_frames)

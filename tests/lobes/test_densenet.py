@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from urllib.error import URLError
-
 import pytest
 import torch
 import torchvision
@@ -15,7 +11,6 @@ from speechbrain_siamese.lobes import densenet
 from speechbrain_siamese.lobes.densenet import (
     DEPTHS,
     DenseNetEncoder,
-    load_imagenet,
     mean_and_deviation,
 )
 from speechbrain_siamese.lobes.features import PADDING, LogMel
@@ -25,24 +20,8 @@ SMALL = {"n_mels": 32, "window_len": 0.64}
 WINDOW = 64
 
 
-def scramble(encoder: torch.nn.Module) -> None:
-    """Random statistics in every normalisation, as if it had been trained.
-
-    Fresh ones hardly change their input, and would hide an error.
-    """
-    generator = torch.Generator().manual_seed(1)
-    for module in encoder.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            size = module.running_mean.shape
-            module.running_mean.normal_(0, 0.3, generator=generator)
-            module.running_var.uniform_(0.5, 2.0, generator=generator)
-            with torch.no_grad():
-                module.weight.copy_(0.5 + torch.rand(size, generator=generator))
-                module.bias.normal_(0, 0.3, generator=generator)
-
-
 @pytest.fixture(scope="module")
-def trained() -> DenseNetEncoder:
+def trained(scramble) -> DenseNetEncoder:
     torch.manual_seed(0)
     encoder = DenseNetEncoder(**SMALL)
     scramble(encoder)
@@ -55,22 +34,6 @@ def encoder(trained, monkeypatch) -> DenseNetEncoder:
     monkeypatch.setattr(trained, "silence_range", None)
     monkeypatch.setattr(trained, "training", False)
     return trained
-
-
-@pytest.fixture(scope="module")
-def imagenet() -> torchvision.models.DenseNet:
-    """A torchvision model with random numbers for ImageNet's weights."""
-    torch.manual_seed(2)
-    model = torchvision.models.densenet121(weights=None)
-    scramble(model)
-    return model.eval()
-
-
-@pytest.fixture(scope="module")
-def weights_file(imagenet, tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "densenet121.pth"
-    torch.save(imagenet.state_dict(), path)
-    return path
 
 
 def image(frames: int, items: int = 1, seed: int = 0) -> torch.Tensor:
@@ -223,7 +186,35 @@ def test_every_depth_builds_with_a_projection_of_its_own_width(depth):
         maps = encoder.trunk(torch.empty(2, 1, WINDOW, 32))
         pooled = mean_and_deviation(maps)
         assert encoder.projection(encoder.pooled_norm(pooled)).shape == (2, 48)
-    assert f"densenet{depth}" in torchvision.models.list_models()
+        named = torchvision.models.get_model(f"densenet{depth}").features
+    shapes = {key: value.shape for key, value in named.state_dict().items()}
+    own = {k: value.shape for k, value in encoder.trunk.state_dict().items()}
+    # Of the first convolution's three channels one is left.
+    shapes["conv0.weight"] = (len(named.norm0.weight), 1, 7, 7)
+    assert own == shapes
+
+
+def test_a_narrow_trunk_has_the_layers_that_are_asked_for():
+    encoder = DenseNetEncoder(**SMALL, growth_rate=12, blocks=[1, 2, 3, 1])
+    trunk = encoder.trunk
+    layers = [len(getattr(trunk, f"denseblock{block}")) for block in (1, 2, 3)]
+    assert layers == [1, 2, 3]
+    # (24 + 12) / 2 = 18, (18 + 24) / 2 = 21, (21 + 36) // 2 = 28, 28 + 12.
+    assert trunk.norm5.num_features == 40
+
+
+@pytest.mark.parametrize(
+    ("trunk", "message"),
+    [
+        ({"growth_rate": 0}, "growth_rate is 0, expected a whole number"),
+        ({"blocks": [6, 12]}, r"blocks is \[6, 12\], expected 4 numbers"),
+        ({"blocks": [6, 0, 1, 1]}, "blocks is 0, expected a whole number"),
+        ({"blocks": [6, 1.5, 1, 1]}, "blocks is 1.5, expected a whole"),
+    ],
+)
+def test_a_trunk_without_layers_is_refused(trunk, message):
+    with pytest.raises(ValueError, match=message):
+        DenseNetEncoder(**SMALL, **trunk)
 
 
 @pytest.mark.parametrize("n_mels", [32, 40, 61, 63, 64, 80, 95, 100, 128])
@@ -277,109 +268,3 @@ def test_half_precision_runs_and_returns_full(encoder):
     torch.testing.assert_close(half.norm(dim=-1), torch.ones(2, 1))
     assert F.cosine_similarity(half, full, dim=-1).min() > 0.99
     assert not torch.equal(half, full)
-
-
-def test_imagenet_weights_give_what_three_equal_channels_gave(
-    imagenet, weights_file
-):
-    encoder = DenseNetEncoder(**SMALL, imagenet_weights=str(weights_file))
-    images = image(WINDOW, items=2).unsqueeze(1)
-    coloured = images.expand(-1, 3, -1, -1)
-    with torch.no_grad():
-        torch.testing.assert_close(
-            encoder.trunk.conv0(images),
-            imagenet.features.conv0(coloured),
-            rtol=1e-4,
-            atol=1e-4,
-        )
-        torch.testing.assert_close(
-            encoder.eval().trunk(images),
-            imagenet.features(coloured),
-            rtol=1e-3,
-            atol=1e-3,
-        )
-
-
-def test_weights_with_torchvisions_old_names_are_the_same(imagenet, encoder):
-    """As in the files that torchvision offers: older than ``norm1``."""
-    state = imagenet.state_dict()
-    old = {
-        re.sub(r"(denselayer\d+\.(?:norm|conv))", r"\1.", key): value
-        for key, value in state.items()
-        if not key.endswith("num_batches_tracked")
-    }
-    assert "features.denseblock1.denselayer1.norm.1.weight" in old
-    assert "features.transition1.norm.weight" in old
-    trunk = DenseNetEncoder(**SMALL).trunk
-    load_imagenet(trunk, old)
-    for key, value in trunk.state_dict().items():
-        if key != "conv0.weight" and not key.endswith("batches_tracked"):
-            assert torch.equal(value, state[f"features.{key}"]), key
-
-
-def test_weights_in_torchvisions_cache_are_used_offline(
-    imagenet, tmp_path, weights_file, monkeypatch
-):
-    forbid_downloads(monkeypatch, URLError("no network"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    url = torchvision.models.DenseNet121_Weights.DEFAULT.url
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
-    assert tmp_path in cached.parents
-    cached.parent.mkdir(parents=True)
-    cached.symlink_to(weights_file)
-    encoder = DenseNetEncoder(**SMALL, imagenet_weights=True)
-    assert torch.equal(
-        encoder.trunk.norm5.running_mean, imagenet.features.norm5.running_mean
-    )
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        URLError("no network"),
-        RuntimeError("invalid hash value"),
-    ],
-)
-def test_weights_that_cannot_be_had_are_an_error_with_the_ways_out(
-    tmp_path, monkeypatch, error
-):
-    forbid_downloads(monkeypatch, error)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(ValueError) as caught:
-        DenseNetEncoder(**SMALL, imagenet_weights=True)
-    message = str(caught.value)
-    url = torchvision.models.DenseNet121_Weights.DEFAULT.url
-    for part in (str(tmp_path), url, str(error), "imagenet_weights: False"):
-        assert part in message
-
-
-def test_a_file_of_another_depth_is_refused(weights_file):
-    with pytest.raises(ValueError, match=r"do not fit.*same depth"):
-        DenseNetEncoder(**SMALL, depth=169, imagenet_weights=str(weights_file))
-
-
-def test_a_file_without_a_densenet_is_refused(tmp_path):
-    path = tmp_path / "other.pth"
-    torch.save({"weight": torch.zeros(3)}, path)
-    with pytest.raises(ValueError, match=r"do not fit"):
-        DenseNetEncoder(**SMALL, imagenet_weights=str(path))
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path):
-    path = tmp_path / "missing.pth"
-    with pytest.raises(ValueError, match=rf"{path}.*not a file"):
-        DenseNetEncoder(**SMALL, imagenet_weights=str(path))
-
-
-def test_a_file_that_holds_no_weights_is_named(tmp_path):
-    path = tmp_path / "page.pth"
-    path.write_text("<html>404</html>")
-    with pytest.raises(ValueError, match=str(path)):
-        DenseNetEncoder(**SMALL, imagenet_weights=str(path))
-
-
-def forbid_downloads(monkeypatch, error: Exception) -> None:
-    def refuse(*_, **__):
-        raise error
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)

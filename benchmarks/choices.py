@@ -1,0 +1,143 @@
+"""What makes the model better: one change at a time, 10 minutes each.
+
+> python benchmarks/choices.py --data=<folder> [--only recommended narrow]
+
+``--data`` as for designs.py. Each choice is the recommended YAML file with the
+settings that stand beside its name, trained by the user's own command, once a
+seed; the seed also draws which people are held out for validation, so that
+figures are compared within a seed. Judged on validation people alone. A
+finished run is recorded in ``benchmarks/results/choices/``; runs that are
+recorded are not done again. ``--quick`` trains nothing: it recomputes the
+table from the records. The last line is JSON: of each choice the mean
+validation EER, and its ratio to the first choice's on the same seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+from runs import ROOT, command, recorded, told_command, train
+
+RESULTS = ROOT / "benchmarks" / "results" / "choices"
+
+#: A third of the people with long recordings validates; nobody tests.
+HELD_OUT = [
+    "--valid_speakers=0.3",
+    "--test_speakers=0",
+    "--test_sessions=0",
+    "--test_time=0",
+]
+
+#: Settings beside those of hparams/siamese.yaml.
+CHOICES = {
+    "densenet121": [],
+    "growth 16": ["--growth_rate=16"],
+    "growth 48, blocks 2 4 6 4": ["--growth_rate=48", "--blocks=[2,4,6,4]"],
+    "growth 32, blocks 3 6 12 8": ["--blocks=[3,6,12,8]"],
+    "growth 16, blocks 4 8 16 12": ["--growth_rate=16", "--blocks=[4,8,16,12]"],
+}
+
+SEEDS = (1986, 7)
+
+#: Epochs at the end over which the EER is averaged: one is luck.
+LAST = 3
+
+
+def run(
+    settings: list[str], seed: int, data: Path, work: Path, minutes: float
+) -> dict:
+    """One training, and what it reached on its validation people."""
+    output = work / f"{'_'.join(settings) or 'as_it_is'}_{seed}".replace(
+        "/", "_"
+    )
+    arguments = command(
+        "siamese.yaml",
+        data,
+        output,
+        minutes,
+        [*HELD_OUT, f"--seed={seed}", *settings],
+    )
+    usage = train(arguments, output)
+    report = json.loads((output / "metrics.json").read_text())
+    return {
+        "command": told_command(arguments, data, work),
+        **usage,
+        "seed": seed,
+        "minutes": report["training_minutes"],
+        "steps": report["training_steps"],
+        "data": report["data"],
+        "valid_speakers": report["valid"]["speakers"],
+        "valid_eer": [round(e["valid_eer"], 5) for e in report["epochs"]],
+        "train_loss": [round(e["train_loss"], 4) for e in report["epochs"]],
+    }
+
+
+def table(runs: dict[str, list[dict]]) -> dict:
+    """Print the table; returns the figures."""
+    print(
+        "choice                          seed   steps  epochs  EER at the end  "
+        "least EER  loss"
+    )
+    ends: dict[str, dict[int, float]] = {}
+    for name, records in runs.items():
+        for own in records:
+            end = float(np.mean(own["valid_eer"][-LAST:]))
+            ends.setdefault(name, {})[own["seed"]] = end
+            print(
+                f"{name:<32}{own['seed']:<7}{own['steps']:5}"
+                f"{len(own['valid_eer']):8}{100 * end:14.1f} %"
+                f"{100 * min(own['valid_eer']):9.1f} %"
+                f"{own['train_loss'][-1]:6.2f}"
+            )
+    first = ends.get(next(iter(CHOICES)), {})
+    return {
+        name: {
+            "eer": float(np.mean(list(by_seed.values()))),
+            "times_first": float(
+                np.mean([by_seed[seed] / first[seed] for seed in by_seed])
+            )
+            if by_seed.keys() <= first.keys()
+            else None,
+        }
+        for name, by_seed in ends.items()
+    }
+
+
+def main() -> None:
+    """Train what is not recorded yet, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--work", type=Path, default=Path("results/choices"))
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--only", nargs="*", choices=CHOICES)
+    parser.add_argument("--seeds", nargs="*", type=int, default=SEEDS)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    if options.data is None and not options.quick:
+        parser.error("--data is needed to train")
+    runs: dict[str, list[dict]] = {}
+    for name in options.only or CHOICES:
+        for seed in options.seeds:
+            make = None
+            if not options.quick:
+                make = functools.partial(
+                    run,
+                    CHOICES[name],
+                    seed,
+                    options.data.resolve(),
+                    options.work.resolve(),
+                    options.minutes,
+                )
+            key = name.replace(", ", "_").replace(" ", "_")
+            own = recorded(RESULTS / f"{key}_{seed}.json", make)
+            if own:
+                runs.setdefault(name, []).append(own)
+    print(json.dumps(table(runs)))
+
+
+if __name__ == "__main__":
+    main()

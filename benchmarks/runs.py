@@ -1,0 +1,101 @@
+"""Trainings by the user's own command, each recorded once.
+
+Not a benchmark by itself: what those that train have in common.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from speechbrain_siamese.utils.whole_file import whole_file
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def command(
+    yaml: str,
+    data: Path,
+    output: Path,
+    minutes: float,
+    settings: Sequence[str],
+    clips: bool = True,
+) -> list[str]:
+    """The user's command for one training on ``data``."""
+    options = [
+        f"--data_folder={data / 'raw'}",
+        "--trim_start=12",
+        "--trim_end=12",
+        f"--exclude_speakers={data / 'protocol' / 'unseen_speakers.txt'}",
+        f"--max_minutes={minutes:g}",
+        "--number_of_epochs=1000",
+        f"--output_folder={output}",
+        *settings,
+    ]
+    if clips:
+        options.append(f"--clips_folder={data / 'clips'}")
+    return [sys.executable, "train.py", f"hparams/{yaml}", *options]
+
+
+def told_command(arguments: Sequence[str], data: Path, work: Path) -> str:
+    """The same command as a reader types it, without this machine's paths."""
+    return (
+        shlex.join(["python", *arguments[1:]])
+        .replace(f"{data}{os.sep}", "")
+        .replace(f"{work}{os.sep}", "results/")
+    )
+
+
+def train(arguments: Sequence[str], output: Path) -> dict:
+    """Run a training, unless it has run; what only its process can tell.
+
+    A training that was broken off goes on from its checkpoint.
+    """
+    usage_file = output / "usage.json"
+    if not usage_file.is_file():
+        process = subprocess.Popen(arguments, cwd=ROOT)
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            raise SystemExit(f"{shlex.join(arguments)} failed: {status}")
+        unit = 1024**2 if sys.platform == "darwin" else 1024
+        machine = f"{platform.machine()}, {os.cpu_count()} cores"
+        told = {
+            "commit": _commit(),
+            "machine": f"{machine}, torch {torch.__version__}",
+            "peak_mb": round(usage.ru_maxrss / unit),
+        }
+        usage_file.write_text(json.dumps(told))
+    return json.loads(usage_file.read_text())
+
+
+def _commit() -> str:
+    """Short name of the commit that is checked out."""
+    return subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+
+
+def recorded(path: Path, make: Callable[[], dict] | None) -> dict | None:
+    """A record from its file; made and written where there is none.
+
+    With None for ``make`` a missing record stays missing.
+    """
+    if not path.is_file():
+        if make is None:
+            return None
+        made = make()
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps(made, separators=(",", ":")) + "\n")
+    return json.loads(path.read_text())
