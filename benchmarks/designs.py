@@ -25,7 +25,7 @@ from runs import ROOT, command, recorded, told_command, train
 
 from speechbrain_siamese.dataio.datasets import read_manifest
 from speechbrain_siamese.dataio.pairs import make_pairs
-from speechbrain_siamese.dataio.trial_sets import listed_trials
+from speechbrain_siamese.dataio.trial_sets import listed_trials, prepared_trials
 from speechbrain_siamese.evaluation.systems import EmbeddingSystem, prepare_all
 from speechbrain_siamese.inference.embeddings import (
     EmbeddingCache,
@@ -158,7 +158,7 @@ def held_out_trials(model, output: Path, data: Path) -> dict[str, dict]:
     system = EmbeddingSystem("model", model, cache)
     prepared = output / "prepared"
     listed = [
-        listed_trials(prepared / "trials_time.txt", prepared),
+        prepared_trials(prepared, "time", "known voice, known recording"),
         listed_trials(data / "protocol" / "trials_unseen.txt", data / "clips"),
     ]
     kept, _ = prepare_all([system], listed)
@@ -234,20 +234,20 @@ def figures(record: dict) -> dict[str, dict]:
 def table(records: list[dict]) -> dict:
     """Print the tables; returns their figures."""
     rows = {}
-    for record in records:
-        pairs = record["steps"] * DESIGNS[record["design"]][1]
-        rows[record["design"]] = {
-            "pairs_per_s": pairs / (60 * record["minutes"]),
-            "peak_mb": record["peak_mb"],
-            **figures(record),
+    for kept in records:
+        pairs = kept["steps"] * DESIGNS[kept["design"]][1]
+        rows[kept["design"]] = {
+            "pairs_per_s": pairs / (60 * kept["minutes"]),
+            "peak_mb": kept["peak_mb"],
+            **figures(kept),
         }
     print("design     minutes  steps  pairs/s  peak MB  command")
-    for record in records:
-        own = rows[record["design"]]
+    for kept in records:
+        own = rows[kept["design"]]
         print(
-            f"{record['design']:<11}{record['minutes']:7.1f}"
-            f"{record['steps']:7}{own['pairs_per_s']:9.1f}"
-            f"{own['peak_mb']:9.0f}  {record['command']}"
+            f"{kept['design']:<11}{kept['minutes']:7.1f}"
+            f"{kept['steps']:7}{own['pairs_per_s']:9.1f}"
+            f"{own['peak_mb']:9.0f}  {kept['command']}"
         )
     print(
         "\ndesign     trials      EER (95 %)              distance: similar, "
