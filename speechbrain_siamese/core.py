@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import random
 import time
-from pathlib import Path
 
 import numpy as np
 import speechbrain as sb
 import torch
 from speechbrain.utils.distributed import run_on_main
-from speechbrain.utils.logger import get_logger
-from torch.nn.utils.rnn import pad_sequence
 
+from speechbrain_siamese.dataio.trial_names import trial_name
 from speechbrain_siamese.dataio.trial_table import TrialTable
 from speechbrain_siamese.lobes.features import subtract_mean
 from speechbrain_siamese.nnet.losses import all_pairs
@@ -28,17 +26,14 @@ from speechbrain_siamese.nnet.param_groups import (
     parameter_groups,
 )
 from speechbrain_siamese.processing.scoring import MEASURES
-from speechbrain_siamese.utils.metrics import (
-    score_distances,
-    verification_metrics,
+from speechbrain_siamese.utils.epoch_report import (
+    add_distances,
+    draw_epoch,
+    epoch_figures,
+    log_epoch,
+    mean_distances,
+    validation_figures,
 )
-from speechbrain_siamese.utils.plots import (
-    plot_distances,
-    plot_scores,
-    save_figure,
-)
-
-logger = get_logger(__name__)
 
 
 class SiameseBrain(sb.Brain):
@@ -53,8 +48,8 @@ class SiameseBrain(sb.Brain):
     ``euclidean`` for embeddings that are not brought to unit length),
     ``frozen``, ``lr_factors``, ``speed_perturb``, ``fea_augment``,
     ``lr_schedule``, ``history``, ``seed``, ``number_of_epochs``,
-    ``max_minutes``, ``window_samples``, ``train_loggers``,
-    ``figures_folder``.
+    ``max_minutes``, ``window_samples``, ``eval_batch_size``,
+    ``train_loggers``, ``figures_folder``.
 
     Set ``trials`` before ``fit`` and ``evaluate``: a ``TrialTable`` by
     question (``valid``, and those of the test).
@@ -69,19 +64,7 @@ class SiameseBrain(sb.Brain):
         freeze(self.modules, self.hparams.frozen)
 
     def compute_forward(self, batch, stage):
-        """Encode the clips of a batch, each once.
-
-        Arguments
-        ---------
-        batch : PaddedBatch
-            With ``sig`` (batch, time).
-        stage : sb.Stage
-
-        Returns
-        -------
-        torch.Tensor
-            Embeddings, (batch, 1, dim).
-        """
+        """Encode the clips of a batch, each once; (batch, 1, dim)."""
         batch = batch.to(self.device)
         wavs, lengths = batch.sig
         if stage != sb.Stage.TRAIN:
@@ -132,34 +115,21 @@ class SiameseBrain(sb.Brain):
     def compute_objectives(self, predictions, batch, stage):
         """Contrastive loss over all pairs plus the classifier's, weighted.
 
-        Arguments
-        ---------
-        predictions : torch.Tensor
-            Embeddings, (batch, 1, dim).
-        batch : PaddedBatch
-            With ``spk_id_encoded`` in training.
-        stage : sb.Stage
-
-        Returns
-        -------
-        torch.Tensor
-            The loss; outside training the loss is computed over the trials at
-            the end of the stage, and 0 is returned here.
+        Outside training it keeps the embeddings and returns 0: the loss over
+        the trials is computed at the end of the stage.
         """
         embeddings = predictions.squeeze(1)
         if stage != sb.Stage.TRAIN:
             for wav, embedding in zip(
                 batch.wav, embeddings.float().cpu(), strict=True
             ):
-                self.embeddings[self._trial_name(wav)] = embedding
+                self.embeddings[trial_name(wav)] = embedding
             return torch.zeros((), device=self.device)
         labels = batch.spk_id_encoded.data.to(self.device).reshape(-1)
         loss = self.hparams.pair_weight * self._pair_loss(embeddings, labels)
         with torch.no_grad():
             pairs = getattr(self.hparams.compute_cost, "pairs", all_pairs)
-            distances, same = pairs(embeddings, labels)
-            self._count("similar", distances[same])
-            self._count("dissimilar", distances[~same])
+            add_distances(self.hparams.history.sums, *pairs(embeddings, labels))
         if self.hparams.classifier_weight:
             loss = loss + self.hparams.classifier_weight * (
                 self.hparams.classifier_cost(
@@ -187,14 +157,6 @@ class SiameseBrain(sb.Brain):
         )
         self.optimizers_dict = {"opt_class": self.optimizer}
         self.checkpointer.add_recoverable("optimizer", self.optimizer)
-
-    def _count(self, side, distances):
-        sums = self.hparams.history.sums
-        for key, value in (
-            (f"{side}_sum", float(distances.double().sum())),
-            (f"{side}_pairs", distances.numel()),
-        ):
-            sums[key] = sums.get(key, 0) + value
 
     def on_fit_start(self):
         """Restore the checkpoint; end at once if the time was over already."""
@@ -251,18 +213,11 @@ class SiameseBrain(sb.Brain):
         self.embeddings: dict[str, torch.Tensor] = {}
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
-        """Score the trials, log, draw, and keep the checkpoint.
-
-        Arguments
-        ---------
-        stage : sb.Stage
-        stage_loss : float
-            Mean loss of the stage's batches.
-        epoch : int or None
-        """
+        """Score the trials, log, draw, and keep the checkpoint."""
         history = self.hparams.history
         if stage == sb.Stage.TRAIN:
-            self.train_stats = {"loss": stage_loss, **self._train_distances()}
+            distances = mean_distances(history.sums)
+            self.train_figures = {"loss": stage_loss, **distances}
             history.sums = {}
             return
         if stage == sb.Stage.TEST:
@@ -273,23 +228,24 @@ class SiameseBrain(sb.Brain):
             }
             return
         history.seconds = time.monotonic() - self._started
-        scores = self.score(self.trials["valid"])
-        labels = self.trials["valid"].labels
-        stats = self._valid_stats(scores, labels)
-        history.epochs.append(
-            {
-                "epoch": epoch,
-                # Of the last step; from the optimiser, which is restored.
-                "lr": self.optimizer.param_groups[0]["lr"],
-                **{f"train_{k}": v for k, v in self.train_stats.items()},
-                **{f"valid_{k}": v for k, v in stats.items()},
-            }
+        hparams, trials = self.hparams, self.trials["valid"]
+        scores, measure = self.score(trials), hparams.measure
+        figures = validation_figures(
+            scores, trials.labels, hparams.compute_cost, measure
         )
-        for train_logger in self.hparams.train_loggers:
-            self._log(history.epochs[-1], train_logger)
-        run_on_main(self._draw, args=[scores, labels, stats["threshold"]])
+        # The rate of the last step; from the optimiser, which is restored.
+        lr = self.optimizer.param_groups[0]["lr"]
+        history.epochs.append(
+            epoch_figures(epoch, lr, self.train_figures, figures)
+        )
+        log_epoch(history.epochs[-1], hparams.train_loggers)
+        folder = hparams.figures_folder
+        run_on_main(
+            draw_epoch,
+            args=[history.epochs, scores, trials.labels, measure, folder],
+        )
         self.checkpointer.save_and_keep_only(
-            meta={"epoch": epoch, "EER": stats["eer"]},
+            meta={"epoch": epoch, "EER": figures["eer"]},
             min_keys=["EER"],
         )
 
@@ -310,89 +266,22 @@ class SiameseBrain(sb.Brain):
         self.best = found.meta["epoch"]
 
     def score(self, table: TrialTable) -> np.ndarray:
-        """Scores of trials from the stage's embeddings, by the measure.
-
-        Arguments
-        ---------
-        table : TrialTable
-
-        Returns
-        -------
-        np.ndarray
-            (trials,)
-        """
+        """Scores of trials from the stage's embeddings, (trials,)."""
         embeddings = self.embeddings_of(table)
         measure = MEASURES[self.hparams.measure]
         return measure(embeddings, table.enrol, table.test)
 
     def embeddings_of(self, table: TrialTable) -> torch.Tensor:
-        """The stage's embeddings of a table's utterances.
-
-        Arguments
-        ---------
-        table : TrialTable
-
-        Returns
-        -------
-        torch.Tensor
-            (utterances, dim), in the order of ``table.names``.
-        """
+        """The stage's embeddings of ``table.names``, (utterances, dim)."""
         return torch.stack([self.embeddings[name] for name in table.names])
 
-    def best_epoch(self) -> dict:
-        """Number and validation figures of the epoch that was kept.
-
-        Returns
-        -------
-        dict
-            ``best_epoch`` and ``valid``.
-        """
-        figures = next(
+    def best_figures(self) -> dict:
+        """Figures of the epoch that was kept, as the history has them."""
+        return next(
             epoch
             for epoch in self.hparams.history.epochs
             if epoch["epoch"] == self.best
         )
-        return {
-            "best_epoch": self.best,
-            "valid": self._side(figures, "valid_"),
-        }
-
-    @staticmethod
-    def _side(figures: dict, prefix: str) -> dict:
-        """Figures of one side of an epoch, without the prefix."""
-        return {
-            key.removeprefix(prefix): value
-            for key, value in figures.items()
-            if key.startswith(prefix)
-        }
-
-    def _log(self, figures: dict, train_logger) -> None:
-        """Pass an epoch's figures to a SpeechBrain logger."""
-        train_logger.log_stats(
-            stats_meta={key: figures[key] for key in ("epoch", "lr")},
-            train_stats=self._side(figures, "train_"),
-            valid_stats=self._side(figures, "valid_"),
-        )
-
-    def speakers_of(self, dataset, table: TrialTable) -> list[str]:
-        """Speaker of each utterance of a trial table.
-
-        Arguments
-        ---------
-        dataset : DynamicItemDataset
-            The manifest that holds the utterances.
-        table : TrialTable
-
-        Returns
-        -------
-        list of str
-            In the order of ``table.names``.
-        """
-        speaker = {
-            self._trial_name(row["wav"]): row["spk_id"]
-            for row in dataset.data.values()
-        }
-        return [speaker[name] for name in table.names]
 
     @torch.no_grad()
     def speaker_means(self, dataset, clips: int = 8) -> torch.Tensor:
@@ -412,17 +301,24 @@ class SiameseBrain(sb.Brain):
         """
         self.modules.eval()
         generator = np.random.default_rng(self.hparams.seed)
-        means = []
-        for speaker in self.train_sampler.rows_of:
-            draws = self.train_sampler.draw_clips(speaker, clips, generator)
-            wavs = pad_sequence(
-                [dataset[draw]["sig"] for draw in draws], batch_first=True
-            )
-            embeddings = self.encode(
-                wavs.to(self.device), torch.ones(clips, device=self.device)
-            )
-            means.append(embeddings.mean(dim=(0, 1)).cpu())
-        return torch.stack(means)
+        sampler = self.train_sampler
+        draws = [
+            draw
+            for speaker in sampler.rows_of
+            for draw in sampler.draw_clips(speaker, clips, generator)
+        ]
+        loader = self.make_dataloader(
+            dataset,
+            sb.Stage.VALID,
+            sampler=draws,
+            batch_size=self.hparams.eval_batch_size,
+        )
+        found = []
+        for batch in loader:
+            wavs, lengths = batch.to(self.device).sig
+            embeddings = self.encode(wavs, torch.ones_like(lengths))
+            found.append(embeddings.squeeze(1).cpu())
+        return torch.cat(found).unflatten(0, (-1, clips)).mean(dim=1)
 
     def embed(self, dataset, loader_kwargs: dict) -> dict[str, torch.Tensor]:
         """Embeddings of held-out utterances.
@@ -445,44 +341,3 @@ class SiameseBrain(sb.Brain):
             for batch in loader:
                 self.evaluate_batch(batch, sb.Stage.VALID)
         return self.embeddings
-
-    def _train_distances(self) -> dict[str, float]:
-        sums = self.hparams.history.sums
-        return {
-            f"distance_{side}": sums.get(f"{side}_sum", float("nan"))
-            / max(1, sums.get(f"{side}_pairs", 0))
-            for side in ("similar", "dissimilar")
-        }
-
-    def _valid_stats(self, scores, labels) -> dict[str, float]:
-        """All figures of the validation trials, and the loss over them."""
-        measure = self.hparams.measure
-        stats = verification_metrics(scores, labels, kind=measure)
-        loss = self.hparams.compute_cost
-        if hasattr(loss, "over_pairs"):
-            distances = torch.from_numpy(score_distances(scores, measure))
-            same = torch.from_numpy(labels == 1)
-            stats = {"loss": float(loss.over_pairs(distances, same)), **stats}
-        return stats
-
-    def _draw(self, scores, labels, threshold):
-        folder = Path(self.hparams.figures_folder)
-        save_figure(
-            plot_distances(self.hparams.history.epochs),
-            folder / "distances.png",
-        )
-        save_figure(
-            plot_scores(
-                scores,
-                labels,
-                threshold,
-                title="validation trials",
-                kind=self.hparams.measure,
-            ),
-            folder / "scores_valid.png",
-        )
-
-    @staticmethod
-    def _trial_name(wav: str) -> str:
-        """Name by which trials know an utterance: from ``held_out`` on."""
-        return wav[wav.rindex("held_out/") :]

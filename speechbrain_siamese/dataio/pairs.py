@@ -14,9 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from torch.utils.data import Sampler
 
-from speechbrain_siamese.dataio.sampler import Draw
+from speechbrain_siamese.dataio.draws import (
+    Draw,
+    WindowSampler,
+    draw_windows,
+    rows_by_speaker,
+    windows_in,
+)
 from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.whole_file import write_csv
 
@@ -78,35 +83,6 @@ class Pairs:
             for numbers in (self.rows, self.starts, self.stops)
         )
         return [Draw(*window) for window in zip(*sides, strict=True)]
-
-
-def rows_by_speaker(speakers: Sequence[str]) -> dict[str, list[int]]:
-    """Manifest rows of each speaker, in the order of the manifest.
-
-    Arguments
-    ---------
-    speakers : Sequence[str]
-        Speaker of each manifest row.
-
-    Returns
-    -------
-    dict of str : list of int
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two speakers.
-    """
-    rows_of: dict[str, list[int]] = {}
-    for row, speaker in enumerate(speakers):
-        rows_of.setdefault(speaker, []).append(row)
-    if len(rows_of) < 2:
-        raise ValueError(
-            f"the training manifest holds {len(rows_of)} speaker(s), expected "
-            "at least 2: dissimilar pairs are of two. Add recordings, or hold "
-            "out fewer speakers"
-        )
-    return rows_of
 
 
 def make_pairs(
@@ -180,8 +156,8 @@ def make_pairs(
     order = people.ravel().argsort(kind="stable")
     edges = np.bincount(people.ravel()).cumsum()
     for own, sides in zip(rows_of, np.split(order, edges[:-1]), strict=True):
-        rows[sides], starts[sides] = _draw_windows(
-            np.array(own), bounds, window_samples, len(sides), generator
+        rows[sides], starts[sides] = draw_windows(
+            own, bounds, window_samples, len(sides), generator
         )
     rows, starts = rows.reshape(-1, 2), starts.reshape(-1, 2)
     for pair in np.flatnonzero(
@@ -228,7 +204,7 @@ def _lines(pairs: Pairs, ids: Sequence[str]) -> Iterator[tuple]:
             yield label, ids[left.row], *left[1:], ids[right.row], *right[1:]
 
 
-class PairBatchSampler(Sampler):
+class PairBatchSampler(WindowSampler):
     """Yield batches of pairs: all left windows, then all right ones.
 
     Item ``i`` of a batch belongs to item ``i + half``: what
@@ -278,28 +254,11 @@ class PairBatchSampler(Sampler):
         steps: int | None = None,
     ):
         check_range("pairs_per_batch", pairs_per_batch, 1, 10_000, whole=True)
-        self.rows_of = rows_by_speaker(speakers)
+        super().__init__(speakers, stretches, window_samples, seed)
         self.pairs = pairs
-        self.bounds = np.asarray(stretches, dtype=np.int64)
-        self.window_samples = window_samples
         self.pairs_per_batch = pairs_per_batch
-        self.seed = seed
-        self.epoch = 1
         every = math.ceil(len(pairs) / pairs_per_batch)
         self.steps = every if steps is None else min(steps, every)
-
-    def __len__(self) -> int:
-        """Batches of an epoch."""
-        return self.steps
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order comes next.
-
-        Arguments
-        ---------
-        epoch : int
-        """
-        self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[Draw]]:
         """Yield the batches of the epoch."""
@@ -309,48 +268,13 @@ class PairBatchSampler(Sampler):
             first = step * self.pairs_per_batch
             yield self.pairs.draws(order[first : first + self.pairs_per_batch])
 
-    def draw_clips(
-        self, speaker: str, count: int, generator: np.random.Generator
-    ) -> list[Draw]:
-        """Draw windows of one speaker, more often from the longer rows.
-
-        Arguments
-        ---------
-        speaker : str
-        count : int
-        generator : np.random.Generator
-
-        Returns
-        -------
-        list of Draw
-        """
-        rows, starts = _draw_windows(
-            np.array(self.rows_of[speaker]),
-            self.bounds,
-            self.window_samples,
-            count,
-            generator,
-        )
-        stops = np.minimum(starts + self.window_samples, self.bounds[rows, 1])
-        windows = (part.tolist() for part in (rows, starts, stops))
-        return [Draw(*window) for window in zip(*windows, strict=True)]
-
-
-def _draw_windows(own, bounds, window_samples: int, count: int, generator):
-    """Rows and first samples of ``count`` windows of one speaker's rows."""
-    lengths = bounds[own, 1] - bounds[own, 0]
-    rows = generator.choice(own, size=count, p=lengths / lengths.sum())
-    return rows, bounds[rows, 0] + generator.integers(
-        _windows_in(bounds[rows], window_samples)
-    )
-
 
 def _another_window(own, bounds, window_samples: int, taken, generator):
     """Any window of a speaker but one, as row and first sample.
 
     That one where there is no other.
     """
-    counts = _windows_in(bounds[own], window_samples)
+    counts = windows_in(bounds[own], window_samples)
     if counts.sum() == 1:
         return taken
     ends = counts.cumsum()
@@ -362,8 +286,3 @@ def _another_window(own, bounds, window_samples: int, taken, generator):
     place = int(ends.searchsorted(other, side="right"))
     first = ends[place] - counts[place]
     return own[place], bounds[own[place], 0] + other - first
-
-
-def _windows_in(bounds, window_samples: int) -> np.ndarray:
-    """Number of different windows in each row."""
-    return np.maximum(0, bounds[:, 1] - bounds[:, 0] - window_samples) + 1

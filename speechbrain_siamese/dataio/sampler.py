@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from speechbrain.utils.logger import get_logger
-from torch.utils.data import Sampler
+
+from speechbrain_siamese.dataio.draws import Draw, WindowSampler
 
 logger = get_logger(__name__)
 
@@ -24,26 +24,7 @@ logger = get_logger(__name__)
 _FULL_SHARE_SECONDS = 60.0
 
 
-class Draw(NamedTuple):
-    """One window of one manifest row.
-
-    Arguments
-    ---------
-    row : int
-        Position of the row in the manifest.
-    start : int
-        First sample in the row's file.
-    stop : int
-        Sample after the last. ``stop - start`` is shorter than the window
-        where the row is.
-    """
-
-    row: int
-    start: int
-    stop: int
-
-
-class SpeakerBatchSampler(Sampler):
+class SpeakerBatchSampler(WindowSampler):
     """Yield batches of ``Draw``: P speakers, K windows of each.
 
     Arguments
@@ -110,14 +91,7 @@ class SpeakerBatchSampler(Sampler):
                 "least 2, or a batch would hold no dissimilar or no similar "
                 "pair"
             )
-        self.rows_of: dict[str, list[int]] = {}
-        for row, speaker in enumerate(speakers):
-            self.rows_of.setdefault(speaker, []).append(row)
-        if len(self.rows_of) < 2:
-            raise ValueError(
-                f"the training manifest holds {len(self.rows_of)} speaker(s), "
-                "expected at least 2"
-            )
+        super().__init__(speakers, stretches, window_samples, seed)
         clips = speakers_per_batch * clips_per_speaker
         self.speakers_per_batch = min(speakers_per_batch, len(self.rows_of))
         self.clips_per_speaker = max(
@@ -131,12 +105,7 @@ class SpeakerBatchSampler(Sampler):
                 self.speakers_per_batch,
                 self.clips_per_speaker,
             )
-        self.stretches = list(stretches)
-        self.window_samples = window_samples
-        self.seed = seed
-        self.epoch = 1
-
-        lengths = np.array([stop - start for start, stop in self.stretches])
+        lengths = self.bounds[:, 1] - self.bounds[:, 0]
         seconds = np.array(
             [
                 lengths[rows].sum() / sample_rate
@@ -152,27 +121,10 @@ class SpeakerBatchSampler(Sampler):
             for source in set(source_of):
                 share[source_of == source] /= share[source_of == source].sum()
         self._speaker_odds = share / share.sum()
-        self._row_odds = {
-            speaker: lengths[rows] / lengths[rows].sum()
-            for speaker, rows in self.rows_of.items()
-        }
         clips = self.speakers_per_batch * self.clips_per_speaker
         self.steps = steps or math.ceil(
             lengths.sum() / (clips * window_samples)
         )
-
-    def __len__(self) -> int:
-        """Batches of an epoch."""
-        return self.steps
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose batches are drawn next.
-
-        Arguments
-        ---------
-        epoch : int
-        """
-        self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[Draw]]:
         """Yield the batches of the epoch."""
@@ -208,29 +160,3 @@ class SpeakerBatchSampler(Sampler):
                 names[index], self.clips_per_speaker, generator
             )
         ]
-
-    def draw_clips(
-        self, speaker: str, count: int, generator: np.random.Generator
-    ) -> list[Draw]:
-        """Draw windows of one speaker, more often from the longer rows.
-
-        Arguments
-        ---------
-        speaker : str
-        count : int
-        generator : np.random.Generator
-
-        Returns
-        -------
-        list of Draw
-        """
-        rows = generator.choice(
-            self.rows_of[speaker], size=count, p=self._row_odds[speaker]
-        )
-        return [self._draw_window(int(row), generator) for row in rows]
-
-    def _draw_window(self, row: int, generator: np.random.Generator) -> Draw:
-        start, stop = self.stretches[row]
-        spare = max(0, stop - start - self.window_samples)
-        first = start + int(generator.integers(spare + 1))
-        return Draw(row, first, min(stop, first + self.window_samples))

@@ -12,20 +12,17 @@ loads. Without --data_folder it does all this with synthetic demo voices.
 import functools
 import math
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import speechbrain as sb
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain.utils.distributed import run_on_main
-from speechbrain.utils.logger import get_logger
 from youtube_prepare import prepare_youtube, prepared_fingerprint
 
 from speechbrain_siamese.core import SiameseBrain
 from speechbrain_siamese.dataio.datasets import read_manifest, read_samples
 from speechbrain_siamese.dataio.demo import ensure_demo_corpus
-from speechbrain_siamese.dataio.manifests import read_rows
 from speechbrain_siamese.dataio.pairs import (
     PairBatchSampler,
     make_pairs,
@@ -36,89 +33,38 @@ from speechbrain_siamese.dataio.shards import ReadShards
 from speechbrain_siamese.dataio.splits import QUESTIONS
 from speechbrain_siamese.dataio.trial_table import read_trial_table
 from speechbrain_siamese.processing.score_norm import Cohort
-from speechbrain_siamese.utils.decision import choose_decision
+from speechbrain_siamese.training_report import (
+    choose_decisions,
+    training_report,
+)
+from speechbrain_siamese.utils.earlier_model import check_start
+from speechbrain_siamese.utils.epoch_report import open_tensorboard
 from speechbrain_siamese.utils.export import (
     export_model,
     export_weights,
     recipe_sections,
     section_values,
 )
-from speechbrain_siamese.utils.metrics import eer
-from speechbrain_siamese.utils.ranges import check_range
-from speechbrain_siamese.utils.report import (
-    measure,
-    measure_questions,
-    write_metrics,
-)
+from speechbrain_siamese.utils.report import write_metrics
 from speechbrain_siamese.utils.resume import check_same_training
+from speechbrain_siamese.utils.settings import (
+    check_limits,
+    check_ranges,
+    check_speeds,
+    check_weights,
+)
 from speechbrain_siamese.utils.whole_file import remove_partials
 from speechbrain_siamese.utils.working_points import parse_target
-
-logger = get_logger(__name__)
 
 
 def check_settings(hparams):
     """Refuse settings out of their range before any work is done."""
-    for key, low, high in (
-        ("number_of_epochs", 1, 100_000),
-        ("n_jobs", -1, 1024),
-        ("num_workers", 0, 1024),
-        ("eval_batch_size", 1, 10_000),
-    ):
-        check_range(key, hparams[key], low, high, whole=True)
-    # A design with pairs that are fixed before has these in place of those.
-    for key, low in (
-        ("speakers_per_batch", 2),
-        ("clips_per_speaker", 2),
-        ("pairs_per_batch", 1),
-        ("similar_per_speaker", 1),
-        ("dissimilar_per_pair", 1),
-    ):
-        if key in hparams:
-            check_range(key, hparams[key], low, 10_000, whole=True)
-    for key, low, high, unit in (
-        ("window_len", 0.4, 60, "s"),
-        ("pair_weight", 0, 1000, ""),
-        ("classifier_weight", 0, 1000, ""),
-        ("lr", 1e-8, 10, ""),
-    ):
-        check_range(key, hparams[key], low, high, unit)
-    if not hparams["pair_weight"] and not hparams["classifier_weight"]:
-        raise ValueError(
-            "pair_weight and classifier_weight are both 0, expected one above "
-            "0: there is nothing to learn from"
-        )
-    parse_target(hparams["threshold_target"])
+    check_ranges(hparams)
+    check_limits(hparams["steps_per_epoch"], hparams["max_minutes"])
+    check_weights(hparams["pair_weight"], hparams["classifier_weight"])
     check_speeds(hparams["speeds"])
+    parse_target(hparams["threshold_target"])
     check_start(hparams["init_from"], hparams["export_folder"])
-    if not hparams["n_jobs"]:
-        raise ValueError("n_jobs is 0, expected 1 or more, or -1 for all cores")
-    if hparams["steps_per_epoch"] is not None:
-        check_range(
-            "steps_per_epoch", hparams["steps_per_epoch"], 1, 1e6, whole=True
-        )
-    if hparams["max_minutes"] is not None:
-        check_range("max_minutes", hparams["max_minutes"], 0.01, 1e6, "minutes")
-
-
-def check_speeds(speeds):
-    """Refuse speeds that would make another voice of it, or none."""
-    if not speeds:
-        raise ValueError("speeds is empty, expected percents: [100] for none")
-    for speed in speeds:
-        check_range("speeds", speed, 50, 200, "percent")
-
-
-def check_start(start, export_folder):
-    """Refuse an earlier model that is none, or that would be overwritten."""
-    if not start:
-        return
-    export_weights(start)
-    if Path(start).resolve() == Path(export_folder).resolve():
-        raise ValueError(
-            f"init_from is {start}, where this training's own export goes and "
-            "its preparation lies: give another output_folder"
-        )
 
 
 def dataio_prep(hparams):
@@ -135,25 +81,16 @@ def dataio_prep(hparams):
     if hparams["shards"]:
         read = ReadShards(folder / "shards", folder)
     # Features that pad short clips themselves get them as they are.
-    repeated = drawn
-    if getattr(hparams["compute_features"], "padded_samples", 0):
-        repeated = None
-    datasets = {
-        name: read_manifest(
-            str(folder / f"{name}.csv"),
-            str(folder),
-            window,
-            read if name == "train" else read_samples,
-        )
-        for name, window in (
-            ("train", repeated),
-            ("valid", None),
-            ("test", None),
-        )
-        # Without a question that the data can answer the test is empty.
-        if name != "test" or len(trials) > 1
-    }
-    train = datasets["train"]
+    pads = getattr(hparams["compute_features"], "padded_samples", 0)
+    train = read_manifest(
+        str(folder / "train.csv"), str(folder), None if pads else drawn, read
+    )
+    datasets = {"train": train}
+    # Without a question that the data can answer the test is empty.
+    for name in ("valid", "test") if len(trials) > 1 else ("valid",):
+        held_out = read_manifest(str(folder / f"{name}.csv"), str(folder))
+        datasets[name] = held_out.filtered_sorted(sort_key="duration")
+        datasets[name].set_output_keys(["id", "wav", "sig"])
     encoder = sb.dataio.encoder.CategoricalEncoder()
     train.add_dynamic_item(
         encoder.encode_label_torch,
@@ -167,9 +104,6 @@ def dataio_prep(hparams):
         output_key="spk_id",
     )
     train.set_output_keys(["id", "sig", "spk_id_encoded"])
-    for name in datasets.keys() - {"train"}:
-        datasets[name] = datasets[name].filtered_sorted(sort_key="duration")
-        datasets[name].set_output_keys(["id", "wav", "sig"])
 
     return datasets, encoder, make_sampler(hparams, train, drawn), trials
 
@@ -264,7 +198,9 @@ def main(argv):
 
     hparams["train_loggers"] = [hparams["train_logger"]]
     if hparams["use_tensorboard"]:
-        hparams["train_loggers"].append(open_tensorboard(hparams))
+        hparams["train_loggers"].append(
+            open_tensorboard(hparams["tensorboard_logger"])
+        )
 
     brain = SiameseBrain(
         modules=hparams["modules"],
@@ -337,21 +273,9 @@ def load_start(hparams, sections):
         hparams["pretrainer"].load_collected()
 
 
-def open_tensorboard(hparams):
-    """Open the TensorBoard logger, or name the extra that it needs."""
-    try:
-        return hparams["tensorboard_logger"]()
-    except ImportError as error:
-        raise ImportError(
-            "use_tensorboard is True, but TensorBoard is not installed: "
-            'pip install "speechbrain-siamese[tensorboard]"'
-        ) from error
-
-
 def finish(brain, datasets, encoder, sections):
     """Measure the best epoch, write ``metrics.json`` and the export."""
     hparams = brain.hparams
-    trunk = brain.raw_modules["embedding_model"]
     voices = brain.speaker_means(datasets["train"])
     if not hparams.classifier_weight:
         # It has learnt nothing: each voice's own direction answers.
@@ -359,67 +283,10 @@ def finish(brain, datasets, encoder, sections):
         classifier.weight.data.copy_(voices)
     cohort = Cohort(*voices.shape)
     cohort.fill(voices)
-    valid, target = brain.trials["valid"], hparams.threshold_target
-    scores = brain.score(valid)
-    decision = choose_decision(scores, valid.labels, target)
-    normalised = None
-    if cohort.usable and hparams.measure == "cosine":
-        embeddings = brain.embeddings_of(valid)
-        normalised = choose_decision(
-            cohort.normalised(scores, embeddings, valid.enrol, valid.test),
-            valid.labels,
-            target,
-        )
-    best = brain.best_epoch()
-    best["valid"] |= measure(
-        scores,
-        valid,
-        brain.speakers_of(datasets["valid"], valid),
-        decision,
-        hparams.measure,
+    decision, normalised = choose_decisions(brain, cohort)
+    report = training_report(
+        brain, datasets, decision, normalised, hparams.figures_folder
     )
-    report = {
-        **best,
-        "decision": asdict(decision),
-        "normalised": asdict(normalised) if normalised else None,
-        "test": measure_questions(
-            brain.test_scores,
-            brain.trials,
-            {
-                question: brain.speakers_of(datasets["test"], table)
-                for question, table in brain.trials.items()
-                if question != "valid"
-            },
-            decision,
-            hparams.figures_folder,
-            hparams.measure,
-        ),
-        "data": describe_data(datasets),
-        "settings": {
-            key: getattr(hparams, key)
-            for key in (
-                "seed",
-                "sample_rate",
-                "trim_start",
-                "trim_end",
-                "window_len",
-                "speakers_per_batch",
-                "clips_per_speaker",
-                "pairs_per_batch",
-                "margin",
-                "lr",
-                "number_of_epochs",
-                "max_minutes",
-            )
-            if hasattr(hparams, key)
-        }
-        # Of a design that means to start from ImageNet's weights.
-        | ({"start": trunk.start} if hasattr(trunk, "start") else {}),
-        "init_from": old_and_new(brain, datasets["valid"]),
-        "training_minutes": hparams.history.seconds / 60,
-        "training_steps": hparams.lr_schedule.steps,
-        "epochs": hparams.history.epochs,
-    }
     write_metrics(report, Path(hparams.output_folder) / "metrics.json")
     export_model(
         hparams.export_folder,
@@ -433,73 +300,6 @@ def finish(brain, datasets, encoder, sections):
         measure=hparams.measure,
         report=report,
     )
-
-
-def old_and_new(brain, dataset):
-    """Validation EER of the earlier model and of this one, on both's people.
-
-    A model that goes on with new speakers may forget what made it good with
-    those of the earlier training.
-    """
-    hparams = brain.hparams
-    if not hparams.init_from:
-        return None
-    loader = {"batch_size": hparams.eval_batch_size}
-    people = {"new": (dataset, brain.trials["valid"])}
-    earlier = Path(hparams.init_from).parent / "prepared"
-    if (earlier / "trials_valid.txt").is_file():
-        held_out = read_manifest(str(earlier / "valid.csv"), str(earlier))
-        held_out.set_output_keys(["id", "wav", "sig"])
-        table = read_trial_table(earlier / "trials_valid.txt")
-        people["earlier"] = (held_out, table)
-        warn_of_known(earlier, hparams.prepared_folder)
-    encoder = brain.raw_modules["embedding_model"]
-    own = {key: value.clone() for key, value in encoder.state_dict().items()}
-    found = {"path": str(hparams.init_from)}
-    for model, state in (
-        ("earlier", export_weights(hparams.init_from)),
-        ("new", own),
-    ):
-        encoder.load_state_dict(state)
-        for whose, (held_out, table) in people.items():
-            brain.embed(held_out, loader)
-            rate = eer(brain.score(table), table.labels)[0]
-            found[f"{model}_model_{whose}_people"] = rate
-            logger.info(
-                "%s model, validation people of the %s training: EER %.1f %%",
-                model,
-                whose,
-                100 * rate,
-            )
-    return found
-
-
-def warn_of_known(earlier, now):
-    """Say so where one training learns from the other's validation people."""
-    for trained, held_out in ((now, earlier), (earlier, now)):
-        both = {
-            row["spk_id"] for row in read_rows(Path(trained) / "train.csv")
-        } & {row["spk_id"] for row in read_rows(Path(held_out) / "valid.csv")}
-        if both:
-            logger.warning(
-                "%d validation people of %s are training people of %s (%s): "
-                "their figures flatter",
-                len(both),
-                held_out,
-                trained,
-                ", ".join(sorted(both)[:5]),
-            )
-
-
-def describe_data(datasets):
-    """Speakers and hours of each manifest, in words."""
-    described = {}
-    for name, dataset in datasets.items():
-        rows = dataset.data.values()
-        speakers = len({row["spk_id"] for row in rows})
-        hours = sum(row["duration"] for row in rows) / 3600
-        described[name] = f"{speakers} speakers, {hours:.2f} h of speech"
-    return described
 
 
 if __name__ == "__main__":

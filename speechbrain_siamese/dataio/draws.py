@@ -1,0 +1,183 @@
+"""Random windows of manifest rows, and what samplers of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from torch.utils.data import Sampler
+
+
+class Draw(NamedTuple):
+    """One window of one manifest row.
+
+    Arguments
+    ---------
+    row : int
+        Position of the row in the manifest.
+    start : int
+        First sample in the row's file.
+    stop : int
+        Sample after the last. ``stop - start`` is shorter than the window
+        where the row is.
+    """
+
+    row: int
+    start: int
+    stop: int
+
+
+def rows_by_speaker(speakers: Sequence[str]) -> dict[str, list[int]]:
+    """Manifest rows of each speaker, in the order of the manifest.
+
+    Arguments
+    ---------
+    speakers : Sequence[str]
+        Speaker of each manifest row.
+
+    Returns
+    -------
+    dict of str : list of int
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two speakers.
+    """
+    rows_of: dict[str, list[int]] = {}
+    for row, speaker in enumerate(speakers):
+        rows_of.setdefault(speaker, []).append(row)
+    if len(rows_of) < 2:
+        raise ValueError(
+            f"the training manifest holds {len(rows_of)} speaker(s), expected "
+            "at least 2: dissimilar pairs are of two. Add recordings, or hold "
+            "out fewer speakers"
+        )
+    return rows_of
+
+
+def windows_in(bounds: np.ndarray, window_samples: int) -> np.ndarray:
+    """Number of different windows in each row.
+
+    Arguments
+    ---------
+    bounds : np.ndarray
+        First sample and the sample after the last, (rows, 2).
+    window_samples : int
+        Samples of a window; a shorter row is one window by itself.
+
+    Returns
+    -------
+    np.ndarray
+        (rows,)
+    """
+    return np.maximum(0, bounds[:, 1] - bounds[:, 0] - window_samples) + 1
+
+
+def draw_windows(
+    own: Sequence[int],
+    bounds: np.ndarray,
+    window_samples: int,
+    count: int,
+    generator: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw windows of some rows, more often from the longer ones.
+
+    Arguments
+    ---------
+    own : Sequence[int]
+        The rows, such as those of one speaker.
+    bounds : np.ndarray
+        First sample and the sample after the last of every row, (rows, 2).
+    window_samples : int
+        Samples of a window.
+    count : int
+        Windows.
+    generator : np.random.Generator
+
+    Returns
+    -------
+    rows, starts : np.ndarray
+        Row and first sample of each window, (count,).
+    """
+    lengths = bounds[own, 1] - bounds[own, 0]
+    rows = generator.choice(own, size=count, p=lengths / lengths.sum())
+    return rows, bounds[rows, 0] + generator.integers(
+        windows_in(bounds[rows], window_samples)
+    )
+
+
+class WindowSampler(Sampler):
+    """What samplers of training windows share; ``steps`` is each one's own.
+
+    Arguments
+    ---------
+    speakers : Sequence[str]
+        Speaker of each manifest row.
+    stretches : Sequence[tuple[int, int]]
+        First sample and the sample after the last of each row.
+    window_samples : int
+        Samples of a window.
+    seed : int
+        Of what is drawn.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two speakers.
+    """
+
+    steps: int
+
+    def __init__(
+        self,
+        speakers: Sequence[str],
+        stretches: Sequence[tuple[int, int]],
+        window_samples: int,
+        seed: int,
+    ):
+        self.rows_of = rows_by_speaker(speakers)
+        self.bounds = np.asarray(stretches, dtype=np.int64)
+        self.window_samples = window_samples
+        self.seed = seed
+        self.epoch = 1
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        return self.steps
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose batches come next.
+
+        Arguments
+        ---------
+        epoch : int
+        """
+        self.epoch = epoch
+
+    def draw_clips(
+        self, speaker: str, count: int, generator: np.random.Generator
+    ) -> list[Draw]:
+        """Draw windows of one speaker, more often from the longer rows.
+
+        Arguments
+        ---------
+        speaker : str
+        count : int
+        generator : np.random.Generator
+
+        Returns
+        -------
+        list of Draw
+        """
+        rows, starts = draw_windows(
+            self.rows_of[speaker],
+            self.bounds,
+            self.window_samples,
+            count,
+            generator,
+        )
+        stops = np.minimum(starts + self.window_samples, self.bounds[rows, 1])
+        windows = (part.tolist() for part in (rows, starts, stops))
+        return [Draw(*window) for window in zip(*windows, strict=True)]
