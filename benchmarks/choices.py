@@ -39,6 +39,17 @@ CHOICES = {
     "growth 48, blocks 2 4 6 4": ["--growth_rate=48", "--blocks=[2,4,6,4]"],
     "growth 32, blocks 3 6 12 8": ["--blocks=[3,6,12,8]"],
     "growth 16, blocks 4 8 16 12": ["--growth_rate=16", "--blocks=[4,8,16,12]"],
+    "classifier alone": ["--pair_weight=0"],
+    "pairs alone": ["--classifier_weight=0"],
+    "reverberation": ["--reverb_share=0.3"],
+    "other voices": ["--noise_share=0.5"],
+    "codecs": ["--codec_share=0.25"],
+    # pip has to have put it there: see teachers.py.
+    "teacher": ["--teacher=!new:benchmarks.teachers.CamPlusPlus"],
+    "teacher, weight 5": [
+        "--teacher=!new:benchmarks.teachers.CamPlusPlus",
+        "--teacher_weight=5",
+    ],
 }
 
 SEEDS = (1986, 7)
@@ -47,19 +58,20 @@ SEEDS = (1986, 7)
 LAST = 3
 
 
-def run(
-    settings: list[str], seed: int, data: Path, work: Path, minutes: float
-) -> dict:
+def file_name(name: str, seed: int) -> str:
+    """Of a run's record and folder."""
+    return f"{name.replace(', ', '_').replace(' ', '_')}_{seed}"
+
+
+def run(name: str, seed: int, data: Path, work: Path, minutes: float) -> dict:
     """One training, and what it reached on its validation people."""
-    output = work / f"{'_'.join(settings) or 'as_it_is'}_{seed}".replace(
-        "/", "_"
-    )
+    output = work / file_name(name, seed)
     arguments = command(
         "siamese.yaml",
         data,
         output,
         minutes,
-        [*HELD_OUT, f"--seed={seed}", *settings],
+        [*HELD_OUT, f"--seed={seed}", *CHOICES[name]],
     )
     usage = train(arguments, output)
     report = json.loads((output / "metrics.json").read_text())
@@ -126,14 +138,14 @@ def main() -> None:
             if not options.quick:
                 make = functools.partial(
                     run,
-                    CHOICES[name],
+                    name,
                     seed,
                     options.data.resolve(),
                     options.work.resolve(),
                     options.minutes,
                 )
-            key = name.replace(", ", "_").replace(" ", "_")
-            own = recorded(RESULTS / f"{key}_{seed}.json", make)
+            path = RESULTS / f"{file_name(name, seed)}.json"
+            own = recorded(path, make)
             if own:
                 runs.setdefault(name, []).append(own)
     print(json.dumps(table(runs)))

@@ -41,15 +41,17 @@ class SiameseBrain(sb.Brain):
 
     Modules: ``compute_features``, ``embedding_model`` (any encoder of
     SpeechBrain's calling convention), ``classifier``; ``mean_var_norm`` where
-    the encoder needs it; ``compute_cost`` where the loss has weights.
+    the encoder needs it; ``compute_cost`` where the loss has weights;
+    ``teacher_cost`` (weighed by ``teacher_weight``) where each clip comes with
+    a teacher's embedding, ``teacher``.
     Hyperparameters: ``compute_cost`` (called as ``loss(embeddings, labels)``,
     with a third argument if there is a ``miner``), ``classifier_cost``,
     ``pair_weight``, ``classifier_weight``, ``measure`` (``cosine``, or
     ``euclidean`` for embeddings that are not brought to unit length),
-    ``frozen``, ``lr_factors``, ``speed_perturb``, ``fea_augment``,
-    ``lr_schedule``, ``history``, ``seed``, ``number_of_epochs``,
-    ``max_minutes``, ``window_samples``, ``eval_batch_size``,
-    ``train_loggers``, ``figures_folder``.
+    ``frozen``, ``lr_factors``, ``speed_perturb``, ``wav_augment``,
+    ``fea_augment``, ``lr_schedule``, ``history``, ``seed``,
+    ``number_of_epochs``, ``max_minutes``, ``window_samples``,
+    ``eval_batch_size``, ``train_loggers``, ``figures_folder``.
 
     Set ``trials`` before ``fit`` and ``evaluate``: a ``TrialTable`` by
     question (``valid``, and those of the test).
@@ -69,13 +71,8 @@ class SiameseBrain(sb.Brain):
         wavs, lengths = batch.sig
         if stage != sb.Stage.TRAIN:
             return self.encode(wavs, lengths)
-        # The window was drawn longer, so that the fastest speed still fills it.
-        if self.hparams.speed_perturb:
-            wavs = self.hparams.speed_perturb(wavs)
-        feats = self.modules.compute_features(
-            wavs[:, : self.hparams.window_samples]
-        )
         lengths = torch.ones_like(lengths)
+        feats = self.modules.compute_features(self._augmented(wavs, lengths))
         if "mean_var_norm" in self.modules:
             feats = self.modules.mean_var_norm(feats, lengths)
         else:
@@ -84,6 +81,18 @@ class SiameseBrain(sb.Brain):
         if self.hparams.fea_augment:
             feats, lengths = self.hparams.fea_augment(feats, lengths)
         return self._embed(feats, lengths)
+
+    def _augmented(self, wavs, lengths):
+        """Windows of a batch as training hears them."""
+        # Sound in half precision would have a noise of its own.
+        with torch.autocast(wavs.device.type, enabled=False):
+            if self.hparams.speed_perturb:
+                wavs = self.hparams.speed_perturb(wavs)
+            # Drawn longer, so that the fastest speed still fills a window.
+            wavs = wavs[:, : self.hparams.window_samples]
+            if self.hparams.wav_augment:
+                wavs, _ = self.hparams.wav_augment(wavs, lengths)
+        return wavs
 
     def encode(self, wavs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Encode waveforms as inference does.
@@ -130,6 +139,10 @@ class SiameseBrain(sb.Brain):
         with torch.no_grad():
             pairs = getattr(self.hparams.compute_cost, "pairs", all_pairs)
             add_distances(self.hparams.history.sums, *pairs(embeddings, labels))
+        if "teacher_cost" in self.modules:
+            loss = loss + self.hparams.teacher_weight * (
+                self.modules.teacher_cost(embeddings, batch.teacher.data)
+            )
         if self.hparams.classifier_weight:
             loss = loss + self.hparams.classifier_weight * (
                 self.hparams.classifier_cost(

@@ -318,6 +318,46 @@ def test_design_of_2019_trains_in_two_stages(tiny, tiny_data, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_teacher_and_changed_sound_guide_a_training(
+    tiny, tiny_data, tmp_path
+):
+    """An export teaches the next training, which hears noise and codecs."""
+    yaml = "hparams/siamese.yaml"
+    small = {"window_len": 0.64, "n_mels": 32, "speakers_per_batch": 4}
+    first, output = tmp_path / "first", tmp_path / "out"
+    done = train(tiny, yaml, tiny_data, first, **small)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    noise = tmp_path / "noise"
+    noise.symlink_to(next(tiny_data.iterdir()))
+    done = train(
+        tiny,
+        yaml,
+        tiny_data,
+        output,
+        **small,
+        growth_rate=8,
+        blocks="[1,1,1,1]",
+        teacher=first / "export",
+        teacher_window=1.0,
+        teacher_hop=0.5,
+        noise_folder=noise,
+        noise_share=0.5,
+        reverb_share=0.5,
+        codec_share=0.25,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    kept = list((output / "prepared" / "teacher").glob("*.npz"))
+    assert len(kept) == 1
+    assert (output / "prepared" / "noise" / "noise.csv").is_file()
+    file = next((output / "prepared" / "held_out").rglob("*.wav"))
+    model = SpeakerRecognition.from_hparams(source=str(output / "export"))
+    score, _ = model.verify_files(str(file), str(file))
+    assert float(score) == pytest.approx(1, abs=1e-5)
+    # The student is far smaller, and nothing of the teacher is in the export.
+    assert sum(w.numel() for w in weights(output).values()) < 100_000
+
+
+@pytest.mark.slow
 def test_a_training_with_nothing_to_learn_from_is_refused(
     tiny, tiny_data, tmp_path
 ):

@@ -74,6 +74,39 @@ def named_modules(
     return found
 
 
+def check_names(
+    modules: Mapping[str, torch.nn.Module], names: Iterable[str], key: str
+) -> None:
+    """Refuse names of no module, before there are all modules.
+
+    Arguments
+    ---------
+    modules : Mapping[str, torch.nn.Module]
+        Those of the YAML file. What is named in other modules, which are built
+        once the speakers are counted, is not looked at.
+    names : Iterable[str]
+        Such as ``embedding_model.blocks.0``.
+    key : str
+        Key of the YAML file that names them, for the error.
+
+    Raises
+    ------
+    ValueError
+        If a module holds none of that name.
+
+    Example
+    -------
+    >>> check_names({"a": torch.nn.ReLU()}, ["classifier", "a.0"], "frozen")
+    Traceback (most recent call last):
+        ...
+    ValueError: frozen names 'a.0', but a holds no modules
+    """
+    known = names
+    if not isinstance(names, str):
+        known = [name for name in names if name.split(".")[0] in modules]
+    named_modules(torch.nn.ModuleDict(modules), known, key)
+
+
 def parameter_groups(
     modules: torch.nn.Module, lr_factors: Mapping[str, float], lr: float
 ) -> list[dict]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 
 from speechbrain_siamese.utils.ranges import check_range
 
@@ -78,40 +79,116 @@ def check_limits(steps: object, minutes: object) -> None:
         check_range("max_minutes", minutes, 0.01, 1e6, "minutes")
 
 
-def check_weights(pairs: float, classifier: float) -> None:
-    """Refuse a training without a loss.
+def check_losses(
+    cost: Callable,
+    miner: Callable | None,
+    classifier_cost: Callable | None,
+    weights: tuple[float, float],
+) -> None:
+    """Refuse a training without a loss, or with losses that do not fit.
 
     Arguments
     ---------
-    pairs, classifier : float
+    cost : Callable
+        ``compute_cost``.
+    miner : Callable or None
+        Picks the pairs that ``cost`` gets as its third argument.
+    classifier_cost : Callable or None
+    weights : tuple of float
         ``pair_weight`` and ``classifier_weight``.
 
     Raises
     ------
     ValueError
-        If both are 0.
+        If both weights are 0, ``cost`` takes no pairs from a miner, or the
+        classifier's weight has no loss to weigh.
     """
-    if not pairs and not classifier:
+    if not any(weights):
         raise ValueError(
             "pair_weight and classifier_weight are both 0, expected one above "
             "0: there is nothing to learn from"
         )
+    if weights[1] and classifier_cost is None:
+        raise ValueError(
+            f"classifier_weight is {weights[1]}, but classifier_cost is null: "
+            "give a loss, or 0 as its weight"
+        )
+    call = getattr(cost, "forward", cost)
+    if miner is not None and len(inspect.signature(call).parameters) < 3:
+        raise ValueError(
+            f"miner is a {type(miner).__name__}, but compute_cost, a "
+            f"{type(cost).__name__}, takes every pair: leave the miner out, or "
+            "name a loss of pytorch_metric_learning"
+        )
 
 
-def check_speeds(speeds: Sequence[float]) -> None:
+def check_teacher(weight: float, window: float, hop: float) -> None:
+    """Refuse settings of a teacher out of their range.
+
+    Arguments
+    ---------
+    weight : float
+        ``teacher_weight``.
+    window, hop : float
+        ``teacher_window`` and ``teacher_hop``, in seconds.
+
+    Raises
+    ------
+    ValueError
+        If one is out of its range.
+    """
+    check_range("teacher_weight", weight, 0, 1000)
+    check_range("teacher_window", window, 0.5, 60, "s")
+    check_range("teacher_hop", hop, 0.1, window, "s")
+
+
+def check_speeds(
+    speeds: Sequence[float], speed_perturb: object | None = None
+) -> None:
     """Refuse speeds that would make another voice of it, or none.
 
     Arguments
     ---------
     speeds : Sequence[float]
-        Percent.
+        Percent; windows are drawn long enough for the greatest.
+    speed_perturb : object or None
+        SpeechBrain's ``SpeedPerturb``.
 
     Raises
     ------
     ValueError
-        If there is none, or one is out of its range.
+        If there is none, one is out of its range, or the perturbation has a
+        greater one.
     """
     if not speeds:
         raise ValueError("speeds is empty, expected percents: [100] for none")
     for speed in speeds:
         check_range("speeds", speed, 50, 200, "percent")
+    own = getattr(speed_perturb, "speeds", speeds)
+    if max(own) > max(speeds):
+        raise ValueError(
+            f"speed_perturb has a speed of {max(own)} %, more than any of "
+            f"speeds ({list(speeds)}), for which windows are drawn long enough"
+        )
+
+
+def check_augmenters(augmenters: Mapping[str, object | None]) -> None:
+    """Refuse augmenters that change how many clips a batch has.
+
+    Arguments
+    ---------
+    augmenters : Mapping[str, object or None]
+        SpeechBrain's ``Augmenter``, or another callable, by its key.
+
+    Raises
+    ------
+    ValueError
+        If one adds clips, whose speakers nobody would tell the losses.
+    """
+    for key, augmenter in augmenters.items():
+        for setting in ("concat_original", "parallel_augment"):
+            if getattr(augmenter, setting, False):
+                raise ValueError(
+                    f"{key} has {setting}: True, expected False: a batch's "
+                    "clips keep their number, so that labels fit"
+                )

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from speechbrain.augment.augmenter import Augmenter
+from speechbrain.augment.time_domain import SpeedPerturb
 
+from speechbrain_siamese.nnet.losses import ContrastiveLoss
 from speechbrain_siamese.utils.settings import (
+    check_augmenters,
     check_limits,
+    check_losses,
     check_ranges,
     check_speeds,
-    check_weights,
+    check_teacher,
 )
 
 #: All that a training needs; batches of speakers.
@@ -26,12 +31,20 @@ GOOD = {
 }
 
 
+def with_pairs(embeddings, labels, pairs):
+    """As losses of pytorch-metric-learning are called."""
+
+
 def test_settings_in_their_range_pass():
     check_ranges(GOOD)
     check_limits(1, 0.5)
     check_limits(None, None)
-    check_weights(0, 1.0)
+    check_losses(ContrastiveLoss(1.2), None, None, (1.0, 0))
+    check_losses(with_pairs, with_pairs, with_pairs, (0, 1.0))
     check_speeds([95, 100])
+    check_speeds([95, 100], SpeedPerturb(orig_freq=16000, speeds=[95, 100]))
+    check_augmenters({"wav_augment": None, "fea_augment": Augmenter()})
+    check_teacher(1.0, 4.0, 4.0)
 
 
 @pytest.mark.parametrize(
@@ -65,9 +78,45 @@ def test_limits_out_of_range_are_named(steps, minutes, words):
         check_limits(steps, minutes)
 
 
-def test_a_training_without_a_loss_is_refused():
-    with pytest.raises(ValueError, match="nothing to learn from"):
-        check_weights(0.0, 0)
+@pytest.mark.parametrize(
+    ("miner", "classifier_cost", "weights", "words"),
+    [
+        (None, with_pairs, (0.0, 0), "nothing to learn from"),
+        (None, None, (0.0, 1.0), "classifier_weight is 1.0, but"),
+        (with_pairs, None, (1.0, 0.0), "a ContrastiveLoss, takes every pair"),
+    ],
+)
+def test_losses_that_do_not_fit_are_refused(
+    miner, classifier_cost, weights, words
+):
+    with pytest.raises(ValueError, match=words):
+        check_losses(ContrastiveLoss(1.2), miner, classifier_cost, weights)
+
+
+@pytest.mark.parametrize("setting", ["concat_original", "parallel_augment"])
+def test_an_augmenter_that_adds_clips_is_refused(setting):
+    augmenter = Augmenter(**{setting: True})
+    with pytest.raises(ValueError, match=f"^wav_augment has {setting}: True"):
+        check_augmenters({"wav_augment": augmenter})
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ((-1, 4, 2), "teacher_weight is -1"),
+        ((1, 0.1, 0.1), "teacher_window is 0.1"),
+        ((1, 4, 5), "teacher_hop is 5, expected a number from 0.1 to 4 s"),
+    ],
+)
+def test_a_teacher_that_hears_nothing_is_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        check_teacher(*settings)
+
+
+def test_a_speed_beyond_the_windows_is_refused():
+    faster = SpeedPerturb(orig_freq=16000, speeds=[95, 110])
+    with pytest.raises(ValueError, match="speed of 110 %, more than any"):
+        check_speeds([95, 105], faster)
 
 
 @pytest.mark.parametrize("speeds", [[], [100, 201], ["fast"]])

@@ -23,6 +23,7 @@ from youtube_prepare import prepare_youtube, prepared_fingerprint
 from speechbrain_siamese.core import SiameseBrain
 from speechbrain_siamese.dataio.datasets import read_manifest, read_samples
 from speechbrain_siamese.dataio.demo import ensure_demo_corpus
+from speechbrain_siamese.dataio.noise import prepare_noise
 from speechbrain_siamese.dataio.pairs import (
     PairBatchSampler,
     make_pairs,
@@ -32,6 +33,9 @@ from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
 from speechbrain_siamese.dataio.shards import ReadShards
 from speechbrain_siamese.dataio.splits import QUESTIONS
 from speechbrain_siamese.dataio.trial_table import read_trial_table
+from speechbrain_siamese.inference.teacher import open_teacher
+from speechbrain_siamese.inference.teacher_targets import teacher_targets
+from speechbrain_siamese.nnet.param_groups import check_names
 from speechbrain_siamese.processing.score_norm import Cohort
 from speechbrain_siamese.training_report import (
     choose_decisions,
@@ -48,10 +52,12 @@ from speechbrain_siamese.utils.export import (
 from speechbrain_siamese.utils.report import write_metrics
 from speechbrain_siamese.utils.resume import check_same_training
 from speechbrain_siamese.utils.settings import (
+    check_augmenters,
     check_limits,
+    check_losses,
     check_ranges,
     check_speeds,
-    check_weights,
+    check_teacher,
 )
 from speechbrain_siamese.utils.whole_file import remove_partials
 from speechbrain_siamese.utils.working_points import parse_target
@@ -61,13 +67,32 @@ def check_settings(hparams):
     """Refuse settings out of their range before any work is done."""
     check_ranges(hparams)
     check_limits(hparams["steps_per_epoch"], hparams["max_minutes"])
-    check_weights(hparams["pair_weight"], hparams["classifier_weight"])
-    check_speeds(hparams["speeds"])
+    check_losses(
+        hparams["compute_cost"],
+        hparams["miner"],
+        hparams["classifier_cost"],
+        (hparams["pair_weight"], hparams["classifier_weight"]),
+    )
+    check_speeds(hparams["speeds"], hparams["speed_perturb"])
+    check_augmenters(
+        {
+            "wav_augment": hparams["wav_augment"],
+            "fea_augment": hparams["fea_augment"],
+        }
+    )
+    check_names(hparams["modules"], hparams["frozen"], "frozen")
+    check_names(hparams["modules"], hparams["lr_factors"], "lr_factors")
+    if hparams.get("teacher"):
+        check_teacher(
+            hparams["teacher_weight"],
+            hparams["teacher_window"],
+            hparams["teacher_hop"],
+        )
     parse_target(hparams["threshold_target"])
     check_start(hparams["init_from"], hparams["export_folder"])
 
 
-def dataio_prep(hparams):
+def dataio_prep(hparams, run_opts):
     """Create the datasets, the batches of training and the trials."""
     folder = Path(hparams["prepared_folder"])
     # Drawn longer than a window: at the highest speed it still fills one.
@@ -104,8 +129,34 @@ def dataio_prep(hparams):
         output_key="spk_id",
     )
     train.set_output_keys(["id", "sig", "spk_id_encoded"])
+    if hparams.get("teacher"):
+        add_teacher(hparams, train, run_opts)
 
     return datasets, encoder, make_sampler(hparams, train, drawn), trials
+
+
+def add_teacher(hparams, train, run_opts):
+    """Give each clip what the teacher says of it, and the loss its size."""
+
+    def listen():
+        folder = Path(hparams["prepared_folder"]) / "teacher"
+        return teacher_targets(
+            open_teacher(hparams["teacher"], folder, run_opts),
+            train.data,
+            hparams["sample_rate"],
+            folder,
+            hparams["teacher_window"],
+            hparams["teacher_hop"],
+        )
+
+    # One process listens, the others find what it kept.
+    run_on_main(listen)
+    targets = listen()
+    train.add_dynamic_item(
+        targets, takes=["id", "start", "stop"], provides="teacher"
+    )
+    train.set_output_keys(["id", "sig", "spk_id_encoded", "teacher"])
+    hparams["teacher_cost"] = hparams["teacher_cost"](teacher_dim=targets.dim)
 
 
 def make_sampler(hparams, train, drawn):
@@ -177,6 +228,16 @@ def main(argv):
             "skip_prep": hparams["skip_prep"],
         },
     )
+    if hparams.get("noise_folder"):
+        run_on_main(
+            prepare_noise,
+            kwargs={
+                "noise_folder": hparams["noise_folder"],
+                "save_folder": f"{hparams['prepared_folder']}/noise",
+                "sample_rate": hparams["sample_rate"],
+                "n_jobs": hparams["n_jobs"],
+            },
+        )
 
     sections = recipe_sections(hparams_file, overrides)
     run_on_main(
@@ -192,7 +253,7 @@ def main(argv):
         ],
     )
     hparams["window_samples"] = count_window_samples(hparams)
-    datasets, encoder, sampler, trials = dataio_prep(hparams)
+    datasets, encoder, sampler, trials = dataio_prep(hparams, run_opts)
     build_heads(hparams, len(encoder))
     load_start(hparams, sections)
 
@@ -255,6 +316,8 @@ def build_heads(hparams, speakers):
         cost = hparams["compute_cost"] = cost(num_classes=speakers)
     if isinstance(cost, torch.nn.Module) and [*cost.parameters()]:
         heads["compute_cost"] = cost
+    if hparams.get("teacher"):
+        heads["teacher_cost"] = hparams["teacher_cost"]
     for name, module in heads.items():
         hparams["modules"][name] = module
         hparams["checkpointer"].add_recoverable(name, module)

@@ -1,0 +1,1 @@
+"""Augmentations of waveforms that SpeechBrain's ``Augmenter`` applies."""

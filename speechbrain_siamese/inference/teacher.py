@@ -1,0 +1,164 @@
+"""An encoder that has heard more people, asked for its embeddings.
+
+It guides the training of a student (``nnet.distillation``); what it says of
+the user's own audio is kept (``inference.teacher_targets``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from speechbrain.inference.speaker import SpeakerRecognition
+
+from speechbrain_siamese.inference.embeddings import model_fingerprint
+
+#: Of a callable that does not tell its own, Hz.
+_USUAL_RATE = 16000
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """An encoder that is asked, never trained.
+
+    Arguments
+    ---------
+    encode : Callable
+        From waveforms (batch, time), float32, to embeddings (batch, dim). By a
+        ``ValueError`` it says that it cannot embed an item.
+    sample_rate : int
+        Of the waveforms, Hz.
+    fingerprint : str
+        Changes with anything that changes an embedding.
+
+    Example
+    -------
+    >>> teacher = Teacher(lambda wavs: wavs[:, :2], 16000, "first two samples")
+    >>> teacher.embed(torch.ones(1, 9))
+    [array([1., 1.], dtype=float32)]
+    """
+
+    encode: Callable[[torch.Tensor], torch.Tensor]
+    sample_rate: int
+    fingerprint: str
+
+    def embed(self, wavs: torch.Tensor) -> list[np.ndarray | str]:
+        """Embed waveforms of one length.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            (batch, time), float32, at the teacher's rate.
+
+        Returns
+        -------
+        list of (np.ndarray or str)
+            Of each waveform the embedding, (dim,), float32; or the reason why
+            there is none.
+
+        Raises
+        ------
+        ValueError
+            If the encoder's answer has another shape.
+        """
+        try:
+            with torch.no_grad():
+                found = torch.as_tensor(self.encode(wavs)).float().cpu()
+        except ValueError as error:
+            if len(wavs) == 1:
+                return [str(error)]
+            # One of them; the others have nothing to do with it.
+            return [answer for wav in wavs for answer in self.embed(wav[None])]
+        if found.ndim != 2 or len(found) != len(wavs):
+            raise ValueError(
+                f"the teacher was given waveforms of the shape "
+                f"{tuple(wavs.shape)} and returned {tuple(found.shape)}, "
+                f"expected ({len(wavs)}, dim)"
+            )
+        return [
+            row.numpy() if row.isfinite().all() else "not finite"
+            for row in found
+        ]
+
+
+def open_teacher(
+    source: str | Path | Callable[[torch.Tensor], torch.Tensor],
+    folder: str | Path,
+    run_opts: Mapping[str, object] | None = None,
+) -> Teacher:
+    """Open a SpeechBrain encoder, or take any callable as it is.
+
+    Arguments
+    ---------
+    source : str, Path or Callable
+        Folder of a SpeechBrain encoder (an export of ours too), or
+        ``<user>/<name>`` on the hub. Or a callable from waveforms (batch,
+        time), float32, at 16 kHz (unless it has a ``sample_rate``) to
+        embeddings (batch, dim).
+    folder : str or Path
+        Where an encoder from the hub is put.
+    run_opts : Mapping or None
+        SpeechBrain's, such as the device; for its own encoders.
+
+    Returns
+    -------
+    Teacher
+
+    Raises
+    ------
+    ValueError
+        If the encoder cannot be loaded, or a callable's answer has another
+        shape.
+    """
+    if callable(source):
+        rate = int(getattr(source, "sample_rate", _USUAL_RATE))
+        teacher = Teacher(source, rate, _name(source))
+        return replace(teacher, fingerprint=_answer_fingerprint(teacher))
+    source = str(source)
+    savedir = None
+    if not Path(source).is_dir():
+        savedir = Path(folder) / source.replace("/", "-")
+    try:
+        model = SpeakerRecognition.from_hparams(
+            source=source, savedir=savedir, run_opts=dict(run_opts or {})
+        )
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"teacher is {source}, which cannot be loaded "
+            f"({type(error).__name__}: {error}). Expected a folder with "
+            "hyperparams.yaml and weights, or <user>/<name> of a SpeechBrain "
+            "encoder on the hub, which needs a connection; or a callable "
+            "(!new: of a class, !name: of a function)"
+        ) from error
+    model.mods.eval()
+    hyperparams = Path(savedir or source) / "hyperparams.yaml"
+    return Teacher(
+        lambda wavs: model.encode_batch(wavs).squeeze(1),
+        model.audio_normalizer.sample_rate,
+        model_fingerprint(model, hyperparams.read_text(encoding="utf-8")),
+    )
+
+
+def _name(encode: Callable) -> str:
+    """Name of a function or of an object's class."""
+    return getattr(encode, "__qualname__", type(encode).__qualname__)
+
+
+def _answer_fingerprint(teacher: Teacher) -> str:
+    """Hash of what a callable answers to a noise: it has no file to hash."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(2, 2 * teacher.sample_rate, generator=generator)
+    digest = hashlib.sha256(
+        f"{teacher.fingerprint} {teacher.sample_rate}".encode()
+    )
+    for answer in teacher.embed(0.1 * noise):
+        if not isinstance(answer, str):
+            # Coarse: rounding that depends on the number of threads would
+            # make another teacher of it.
+            unit = answer / max(np.linalg.norm(answer), 1e-9)
+            digest.update((100 * unit).round().astype(np.int16).tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,226 @@
+"""A teacher's embeddings of the training speech, computed once and kept.
+
+The teacher listens to windows of every row, labelled or not, before training
+begins; training looks up the window nearest to the clip at hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from speechbrain.utils.logger import get_logger
+from torch.nn.functional import normalize
+from torchaudio.functional import resample
+from tqdm import tqdm
+
+from speechbrain_siamese.dataio.datasets import ReadStretch
+from speechbrain_siamese.dataio.window_grid import WindowGrid
+from speechbrain_siamese.inference.embeddings import SAVE_EVERY, EmbeddingCache
+from speechbrain_siamese.inference.teacher import Teacher
+
+logger = get_logger(__name__)
+
+#: Windows that the teacher gets at a time.
+_BATCH = 16
+
+
+class TeacherTargets:
+    """The teacher's embedding of any stretch of any row.
+
+    As a dynamic item it takes ``id``, ``start`` and ``stop``; it pickles, for
+    workers that are spawned.
+
+    Arguments
+    ---------
+    names : Sequence[str]
+        Ids of the rows.
+    grid : WindowGrid
+        Over these rows.
+    embeddings : torch.Tensor
+        (windows, dim), in the order of the grid; NaN where there is none.
+
+    Example
+    -------
+    >>> targets = TeacherTargets(
+    ...     ["a"], WindowGrid([(0, 90)], 40, 20), torch.eye(4)
+    ... )
+    >>> targets("a", 25, 45)  # of the second window; the mean is 1/4
+    tensor([-0.2500,  0.7500, -0.2500, -0.2500])
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        grid: WindowGrid,
+        embeddings: torch.Tensor,
+    ):
+        self._row_of = {name: row for row, name in enumerate(names)}
+        self._grid = grid
+        unit = normalize(embeddings, dim=-1)
+        # What all of the corpus has in common tells nobody from another.
+        self._targets = unit - unit.nanmean(dim=0)
+
+    @property
+    def dim(self) -> int:
+        """Size of the teacher's embedding."""
+        return self._targets.shape[1]
+
+    def __call__(
+        self, name: str, start: str | int, stop: str | int
+    ) -> torch.Tensor:
+        """Look one stretch up.
+
+        Arguments
+        ---------
+        name : str
+            Id of the row.
+        start : str or int
+            First sample.
+        stop : str or int
+            Sample after the last.
+
+        Returns
+        -------
+        torch.Tensor
+            Embedding of the window that overlaps most, of unit length before
+            the corpus mean was taken off, (dim,); NaN where there is none.
+        """
+        window = self._grid.nearest(
+            [self._row_of[name]], [int(start)], [int(stop)]
+        )
+        return self._targets[int(window[0])]
+
+
+def teacher_targets(
+    teacher: Teacher,
+    rows: Mapping[str, Mapping],
+    sample_rate: int,
+    folder: str | Path,
+    window_seconds: float,
+    hop_seconds: float,
+) -> TeacherTargets:
+    """Let the teacher listen to all rows, unless it has done so before.
+
+    What a killed run has done for a minute or more is kept.
+
+    Arguments
+    ---------
+    teacher : Teacher
+    rows : Mapping[str, Mapping]
+        The dataset's ``data``: by id, the path ``wav``, and ``start`` and
+        ``stop`` in samples.
+    sample_rate : int
+        Of the files, Hz.
+    folder : str or Path
+        Where the embeddings are kept, a file for each teacher, grid and
+        manifest.
+    window_seconds : float
+        Length of a window.
+    hop_seconds : float
+        From one window to the next.
+
+    Returns
+    -------
+    TeacherTargets
+
+    Raises
+    ------
+    ValueError
+        If no window can be embedded, or a file has changed since preparation.
+    """
+    stretches = [(int(row["start"]), int(row["stop"])) for row in rows.values()]
+    window = round(window_seconds * sample_rate)
+    hop = round(hop_seconds * sample_rate)
+    grid = WindowGrid(stretches, window, hop)
+    trait = [teacher.fingerprint, sample_rate, window, hop, _stamps(rows)]
+    digest = hashlib.sha256(json.dumps(trait).encode()).hexdigest()[:16]
+    cache = EmbeddingCache(folder, digest)
+    names, wavs = list(rows), [row["wav"] for row in rows.values()]
+    keys = [
+        f"{names[row]}|{start}"
+        for row, start in zip(grid.rows, grid.starts, strict=True)
+    ]
+    reasons = _embed_windows(teacher, grid, wavs, sample_rate, keys, cache)
+    if not cache.found:
+        raise ValueError(
+            f"the teacher can embed none of {len(keys)} windows; the first: "
+            f"{reasons[0]}"
+        )
+    if reasons:
+        logger.warning(
+            "the teacher cannot embed %d of %d windows, which are learnt "
+            "without it; the first: %s",
+            len(reasons),
+            len(keys),
+            reasons[0],
+        )
+    nothing = np.full_like(next(iter(cache.found.values())), np.nan)
+    found = np.stack([cache.found.get(key, nothing) for key in keys])
+    return TeacherTargets(names, grid, torch.from_numpy(found))
+
+
+def _stamps(rows) -> list:
+    """Rows with size and time of their files: what was listened to."""
+    paths = dict.fromkeys(row["wav"] for row in rows.values())
+    stats = {path: Path(path).stat() for path in paths}
+    return [
+        [
+            name,
+            int(row["start"]),
+            int(row["stop"]),
+            stats[row["wav"]].st_size,
+            stats[row["wav"]].st_mtime_ns,
+        ]
+        for name, row in rows.items()
+    ]
+
+
+def _embed_windows(teacher, grid, wavs, rate, keys, cache) -> list[str]:
+    """Fill the cache; the reasons of the windows that cannot be embedded."""
+    read, reasons = ReadStretch(), []
+    left = [i for i, key in enumerate(keys) if key not in cache.found]
+    saved = time.monotonic()
+    # No bar where there is no terminal: a log has no use for it.
+    with tqdm(
+        total=len(keys),
+        initial=len(keys) - len(left),
+        desc="Embedding, teacher",
+        unit="window",
+        disable=None,
+    ) as bar:
+        for chosen in _batches(grid, left):
+            clips = [
+                read(wavs[grid.rows[i]], grid.starts[i], grid.stops[i])
+                for i in chosen
+            ]
+            sound = resample(torch.stack(clips), rate, teacher.sample_rate)
+            for i, answer in zip(chosen, teacher.embed(sound), strict=True):
+                if isinstance(answer, str):
+                    row, start = grid.rows[i], grid.starts[i] / rate
+                    reasons.append(f"{wavs[row]} at {start:.1f} s: {answer}")
+                else:
+                    cache.found[keys[i]] = answer
+            bar.update(len(chosen))
+            if time.monotonic() - saved > SAVE_EVERY:
+                cache.save()
+                saved = time.monotonic()
+    if len(left) > len(reasons):
+        cache.save()
+    return reasons
+
+
+def _batches(grid: WindowGrid, left) -> Iterator[list[int]]:
+    """Windows that are left, of one length in each batch: none is padded."""
+    lengths = grid.stops - grid.starts
+    by_length: dict[int, list[int]] = {}
+    for i in left:
+        by_length.setdefault(int(lengths[i]), []).append(i)
+    for same in by_length.values():
+        for first in range(0, len(same), _BATCH):
+            yield same[first : first + _BATCH]
