@@ -266,6 +266,7 @@ class SiameseBrain(sb.Brain):
         """Load the best checkpoint."""
         history = self.hparams.history
         whole = dict(vars(history))
+        self.trained_steps = self.hparams.lr_schedule.steps
         found = self.checkpointer.recover_if_possible(
             max_key=max_key, min_key=min_key
         )

@@ -128,7 +128,7 @@ def training_report(
         | ({"start": encoder.start} if hasattr(encoder, "start") else {}),
         "init_from": _compare_with_start(brain, datasets["valid"]),
         "training_minutes": hparams.history.seconds / 60,
-        "training_steps": hparams.lr_schedule.steps,
+        "training_steps": brain.trained_steps,
         "epochs": hparams.history.epochs,
     }
 

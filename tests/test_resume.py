@@ -140,6 +140,7 @@ def test_metrics_tell_epochs_after_the_best_one(start, trained):
     for name in ("metrics.json", "train_log.txt"):
         (output / name).unlink()
     resume(number_of_epochs=1)
+    steps = json.loads((output / "metrics.json").read_text())["training_steps"]
     (folder,) = checkpoints(output)
     told = yaml.safe_load((folder / "CKPT.yaml").read_text())
     (folder / "CKPT.yaml").write_text(yaml.safe_dump({**told, "EER": 0.0}))
@@ -147,3 +148,4 @@ def test_metrics_tell_epochs_after_the_best_one(start, trained):
     found = json.loads((output / "metrics.json").read_text())
     assert found["best_epoch"] == 1
     assert [epoch["epoch"] for epoch in found["epochs"]] == [1, 2]
+    assert found["training_steps"] == 2 * steps
