@@ -1,5 +1,7 @@
 """What makes the model better: one change at a time, 10 minutes each.
 
+What a teacher takes to listen comes before the 10 minutes.
+
 > python benchmarks/choices.py --data=<folder> [--only recommended narrow]
 
 ``--data`` as for designs.py. Each choice is the recommended YAML file with the
@@ -24,7 +26,7 @@ from runs import ROOT, command, recorded, told_command, train
 
 RESULTS = ROOT / "benchmarks" / "results" / "choices"
 
-#: A third of the people with long recordings validates; nobody tests.
+#: Of the people with long recordings 30 % validate; nobody tests.
 HELD_OUT = [
     "--valid_speakers=0.3",
     "--test_speakers=0",

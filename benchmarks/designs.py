@@ -1,11 +1,12 @@
-"""Each design, trained on the same recordings for the same time.
+"""Each design, trained for the same time on the same people's recordings.
 
 > python benchmarks/designs.py --data=<folder> [--only two_tower]
 
 The folder holds ``raw/``, ``clips/`` and ``protocol/`` (unseen_speakers.txt
 and trials_unseen.txt, whose paths begin in ``clips/``). Each design is trained
-by the user's own command for ``--minutes`` and scored on windows that it has
-learnt from, on the time split, and on people whom it has never heard. A
+by the user's own command for ``--minutes`` and scored on windows of its
+training speech, on its own time split (whose trials differ with what a design
+holds out and how it cleans), and on people whom none has ever heard. A
 finished run is recorded in ``benchmarks/results/designs/`` with the score of
 every trial; runs that are recorded are not done again. ``--quick`` trains
 nothing: it recomputes the table from the records. The last line is JSON.
@@ -108,10 +109,14 @@ def described(speakers, enrol, test, labels, scores) -> dict:
 
 @torch.no_grad()
 def training_trials(model: SiameseRecognition, prepared: Path) -> dict:
-    """Pairs of windows of the long recordings, as training saw them."""
+    """Pairs of new windows of the long recordings, as training draws them."""
     found = json.loads((prepared.parent / "metrics.json").read_text())
     settings = found["settings"]
     window = round(settings["window_len"] * settings["sample_rate"])
+    hop = getattr(model.mods.compute_features, "hop_samples", None)
+    frames = getattr(model.mods.embedding_model, "window_frames", None)
+    if hop and frames:
+        window = hop * frames
     train = read_manifest(str(prepared / "train.csv"), str(prepared), window)
     train.set_output_keys(["sig"])
     rows = [train.data[data_id] for data_id in train.data_ids]
@@ -211,6 +216,8 @@ def figures(record: dict) -> dict[str, dict]:
         recall, false = (accepted[labels == side].mean() for side in (1, 0))
         speakers = np.array(trials["speakers"])
         found[key] = {
+            "trials": len(labels),
+            "trials_similar": own["trials_similar"],
             "eer": own["eer"],
             "interval": bootstrap_interval(
                 scores,
@@ -250,8 +257,8 @@ def table(records: list[dict]) -> dict:
             f"{own['peak_mb']:9.0f}  {kept['command']}"
         )
     print(
-        "\ndesign     trials      EER (95 %)              distance: similar, "
-        "dissimilar  recall  precision at 1 to 8.25, 1 to 1"
+        "\ndesign     trials     similar of all   EER (95 %)             "
+        "distance: similar, dissimilar  recall  precision at 1 to 8.25, 1 to 1"
     )
     for name, row in rows.items():
         for key, own in row.items():
@@ -259,8 +266,9 @@ def table(records: list[dict]) -> dict:
                 continue
             low, high = (100 * end for end in own["interval"])
             print(
-                f"{name:<11}{key:<11}{100 * own['eer']:5.1f} % "
-                f"({low:.1f} to {high:.1f})".ljust(46)
+                f"{name:<11}{key:<11}{own['trials_similar']:7} of "
+                f"{own['trials']:<7}{100 * own['eer']:5.1f} % "
+                f"({low:.1f} to {high:.1f})".ljust(62)
                 + f"{own['similar']:17.2f}{own['dissimilar']:12.2f}"
                 f"{own['recall']:8.2f}{own['precision_1_to_8.25']:19.2f}"
                 f"{own['precision_1_to_1']:8.2f}"

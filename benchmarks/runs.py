@@ -61,14 +61,16 @@ def train(arguments: Sequence[str], output: Path) -> dict:
     """
     usage_file = output / "usage.json"
     if not usage_file.is_file():
+        commit = _commit()
         process = subprocess.Popen(arguments, cwd=ROOT)
         _, status, usage = os.wait4(process.pid, 0)
         if status:
-            raise SystemExit(f"{shlex.join(arguments)} failed: {status}")
+            code = os.waitstatus_to_exitcode(status)
+            raise SystemExit(f"{shlex.join(arguments)} failed: {code}")
         unit = 1024**2 if sys.platform == "darwin" else 1024
         machine = f"{platform.machine()}, {os.cpu_count()} cores"
         told = {
-            "commit": _commit(),
+            "commit": commit,
             "machine": f"{machine}, torch {torch.__version__}",
             "peak_mb": round(usage.ru_maxrss / unit),
         }
@@ -77,9 +79,9 @@ def train(arguments: Sequence[str], output: Path) -> dict:
 
 
 def _commit() -> str:
-    """Short name of the commit that is checked out."""
+    """Short name of the commit that is checked out, with -dirty if changed."""
     return subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
+        ["git", "describe", "--always", "--dirty", "--exclude=*"],
         cwd=ROOT,
         check=True,
         capture_output=True,

@@ -135,7 +135,11 @@ class SiameseBrain(sb.Brain):
                 self.embeddings[trial_name(wav)] = embedding
             return torch.zeros((), device=self.device)
         labels = batch.spk_id_encoded.data.to(self.device).reshape(-1)
-        loss = self.hparams.pair_weight * self._pair_loss(embeddings, labels)
+        loss = torch.zeros((), device=self.device)
+        if self.hparams.pair_weight:
+            loss = self.hparams.pair_weight * (
+                self._pair_loss(embeddings, labels)
+            )
         with torch.no_grad():
             pairs = getattr(self.hparams.compute_cost, "pairs", all_pairs)
             add_distances(self.hparams.history.sums, *pairs(embeddings, labels))

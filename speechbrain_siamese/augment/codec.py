@@ -159,8 +159,8 @@ class CodecRoundTrip(torch.nn.Module):
     Raises
     ------
     ValueError
-        If a codec is unknown or not part of this PyAV, a bit rate is out of
-        its range, or there is none.
+        If a codec is unknown, a bit rate is out of its range, or there is
+        none; at first use, if this build of PyAV lacks a codec.
 
     Example
     -------
@@ -175,10 +175,15 @@ class CodecRoundTrip(torch.nn.Module):
         super().__init__()
         check_range("sample_rate", sample_rate, 8000, 48000, "Hz", whole=True)
         for codec, rates in bit_rates.items():
-            _check_codec(codec)
+            if codec not in CODECS:
+                raise ValueError(
+                    f"bit_rates names the codec {codec!r}, expected one of "
+                    f"{', '.join(CODECS)}"
+                )
             for rate in rates:
                 check_range(f"bit_rates of {codec}", rate, 8, 256, "kbit/s")
         self.sample_rate = sample_rate
+        self._there: set[str] = set()
         self.choices = [
             (codec, rate)
             for codec, rates in bit_rates.items()
@@ -203,6 +208,10 @@ class CodecRoundTrip(torch.nn.Module):
         torch.Tensor
             (batch, time), on the device of ``waveforms``.
         """
+        # Only now: who does not use it may have a PyAV that lacks one.
+        for codec in {codec for codec, _ in self.choices} - self._there:
+            _check_there(codec)
+            self._there.add(codec)
         drawn = torch.randint(len(self.choices), (len(waveforms),))
         clips = waveforms.float().cpu().numpy()
         # FFmpeg works outside Python's lock, and torch's threads are idle.
@@ -214,13 +223,8 @@ class CodecRoundTrip(torch.nn.Module):
         return round_trip(clip, self.sample_rate, *self.choices[choice])
 
 
-def _check_codec(codec: str) -> None:
-    """Refuse a codec that is not known here or to this PyAV."""
-    if codec not in CODECS:
-        raise ValueError(
-            f"bit_rates names the codec {codec!r}, expected one of "
-            f"{', '.join(CODECS)}"
-        )
+def _check_there(codec: str) -> None:
+    """Refuse a codec that this build of PyAV does not have."""
     try:
         av.Codec(CODECS[codec].encoder, "w")
         av.Codec(CODECS[codec].decoder, "r")

@@ -1,4 +1,4 @@
-"""Noise to add to clips: other voices of the batch, or the user's recordings.
+"""Noise to add to clips: voices of the batch, or the user's recordings.
 
 Both are given to SpeechBrain's ``AddNoise`` as its ``noise_funct``, which
 scales and adds. Its own ``csv_file`` reads a shuffled list to the end, so that
@@ -19,7 +19,9 @@ from speechbrain_siamese.dataio.manifests import read_rows
 def babble_like(
     waveforms: torch.Tensor, talkers: tuple[int, int] = (3, 6)
 ) -> torch.Tensor:
-    """Many voices at once: for each clip a mixture of the batch's others.
+    """Many voices at once: for each clip a mixture of others of the batch.
+
+    Another clip of the same speaker may be among them.
 
     Arguments
     ---------

@@ -85,6 +85,30 @@ class Teacher:
         ]
 
 
+def teacher_name(source: str | Path | Callable | None) -> str:
+    """What tells a teacher from another without opening it.
+
+    Arguments
+    ---------
+    source : str, Path, Callable or None
+        As for ``open_teacher``; None for no teacher.
+
+    Returns
+    -------
+    str
+        The folder or name on the hub, the name of a function or of an
+        object's class; empty for none.
+
+    Example
+    -------
+    >>> teacher_name(torch.nn.Identity()), teacher_name(None)
+    ('Identity', '')
+    """
+    if callable(source):
+        return getattr(source, "__qualname__", type(source).__qualname__)
+    return str(source or "")
+
+
 def open_teacher(
     source: str | Path | Callable[[torch.Tensor], torch.Tensor],
     folder: str | Path,
@@ -115,8 +139,10 @@ def open_teacher(
         shape.
     """
     if callable(source):
+        if isinstance(source, torch.nn.Module):
+            source.eval()
         rate = int(getattr(source, "sample_rate", _USUAL_RATE))
-        teacher = Teacher(source, rate, _name(source))
+        teacher = Teacher(source, rate, teacher_name(source))
         return replace(teacher, fingerprint=_answer_fingerprint(teacher))
     source = str(source)
     savedir = None
@@ -141,11 +167,6 @@ def open_teacher(
         model.audio_normalizer.sample_rate,
         model_fingerprint(model, hyperparams.read_text(encoding="utf-8")),
     )
-
-
-def _name(encode: Callable) -> str:
-    """Name of a function or of an object's class."""
-    return getattr(encode, "__qualname__", type(encode).__qualname__)
 
 
 def _answer_fingerprint(teacher: Teacher) -> str:

@@ -252,7 +252,7 @@ def export_weights(folder: str | Path, sections: str | None = None) -> dict:
 
 
 def section_values(sections: str) -> list[str]:
-    """Lines of YAML without comments and empty lines: what can be compared.
+    """Lines of YAML that hold values, without comments: what can be compared.
 
     Arguments
     ---------
@@ -265,11 +265,12 @@ def section_values(sections: str) -> list[str]:
 
     Example
     -------
-    >>> section_values("a: 1  # s\\n\\nb:\\n  c: 2\\n")
-    ['a: 1', 'b:', '  c: 2']
+    >>> section_values("a: 1  # s\\n\\nb:\\n  c: 2\\n  d: null\\n")
+    ['a: 1', '  c: 2']
     """
     lines = (re.sub(r"\s+#.*", "", line) for line in sections.splitlines())
-    return [line for line in lines if line.strip()]
+    # Null is what an argument is anyway that an older file does not have.
+    return [line for line in lines if not re.search(r"(^|:| null)\s*$", line)]
 
 
 def _normalised_section(decision: Decision | None) -> str:

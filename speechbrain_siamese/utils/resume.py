@@ -22,7 +22,8 @@ def check_same_training(
     save_folder : str or Path
         The checkpoints' folder; the traits are kept there in a file.
     traits : Mapping[str, str]
-        What must not change, by the name that the message gives it.
+        What must not change, by the name that the message gives it; empty for
+        what the training does not have.
 
     Raises
     ------
@@ -45,7 +46,7 @@ def check_same_training(
             partial.write_text(json.dumps(dict(traits), indent=1))
         return
     earlier = json.loads(note.read_text())
-    changed = [name for name in traits if earlier.get(name) != traits[name]]
+    changed = [name for name in traits if earlier.get(name, "") != traits[name]]
     if changed:
         raise ValueError(
             f"the training in {save_folder} was started with other "

@@ -83,7 +83,7 @@ def check_losses(
     cost: Callable,
     miner: Callable | None,
     classifier_cost: Callable | None,
-    weights: tuple[float, float],
+    weights: tuple[float, float, float],
 ) -> None:
     """Refuse a training without a loss, or with losses that do not fit.
 
@@ -95,18 +95,19 @@ def check_losses(
         Picks the pairs that ``cost`` gets as its third argument.
     classifier_cost : Callable or None
     weights : tuple of float
-        ``pair_weight`` and ``classifier_weight``.
+        ``pair_weight``, ``classifier_weight``, and that of a teacher; 0
+        without one.
 
     Raises
     ------
     ValueError
-        If both weights are 0, ``cost`` takes no pairs from a miner, or the
+        If all weights are 0, ``cost`` takes no pairs from a miner, or the
         classifier's weight has no loss to weigh.
     """
     if not any(weights):
         raise ValueError(
-            "pair_weight and classifier_weight are both 0, expected one above "
-            "0: there is nothing to learn from"
+            "pair_weight and classifier_weight are 0, and there is no teacher: "
+            "there is nothing to learn from"
         )
     if weights[1] and classifier_cost is None:
         raise ValueError(
@@ -137,7 +138,8 @@ def check_teacher(weight: float, window: float, hop: float) -> None:
     ValueError
         If one is out of its range.
     """
-    check_range("teacher_weight", weight, 0, 1000)
+    # The teacher listens long; what is not weighed need not be heard.
+    check_range("teacher_weight", weight, 1e-6, 1000)
     check_range("teacher_window", window, 0.5, 60, "s")
     check_range("teacher_hop", hop, 0.1, window, "s")
 
@@ -186,9 +188,14 @@ def check_augmenters(augmenters: Mapping[str, object | None]) -> None:
         If one adds clips, whose speakers nobody would tell the losses.
     """
     for key, augmenter in augmenters.items():
-        for setting in ("concat_original", "parallel_augment"):
-            if getattr(augmenter, setting, False):
+        for setting, expected in (
+            ("concat_original", False),
+            ("parallel_augment", False),
+            ("repeat_augment", 1),
+        ):
+            found = getattr(augmenter, setting, expected)
+            if found != expected:
                 raise ValueError(
-                    f"{key} has {setting}: True, expected False: a batch's "
-                    "clips keep their number, so that labels fit"
+                    f"{key} has {setting}: {found}, expected {expected}: a "
+                    "batch's clips keep their number, so that labels fit"
                 )

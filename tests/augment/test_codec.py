@@ -128,4 +128,4 @@ def test_codec_that_is_not_built_in_is_told(monkeypatch):
         codec_module.CODECS, "opus", CODECS["opus"]._replace(encoder="libnone")
     )
     with pytest.raises(ValueError, match=r"opus, which this build of PyAV"):
-        CodecRoundTrip(16000, {"opus": [24]})
+        CodecRoundTrip(16000, {"opus": [24]})(torch.zeros(1, 800))

@@ -39,8 +39,9 @@ def test_settings_in_their_range_pass():
     check_ranges(GOOD)
     check_limits(1, 0.5)
     check_limits(None, None)
-    check_losses(ContrastiveLoss(1.2), None, None, (1.0, 0))
-    check_losses(with_pairs, with_pairs, with_pairs, (0, 1.0))
+    check_losses(ContrastiveLoss(1.2), None, None, (1.0, 0, 0.0))
+    check_losses(with_pairs, with_pairs, with_pairs, (0, 1.0, 0))
+    check_losses(with_pairs, None, None, (0, 0, 1.0))
     check_speeds([95, 100])
     check_speeds([95, 100], SpeedPerturb(orig_freq=16000, speeds=[95, 100]))
     check_augmenters({"wav_augment": None, "fea_augment": Augmenter()})
@@ -81,9 +82,14 @@ def test_limits_out_of_range_are_named(steps, minutes, words):
 @pytest.mark.parametrize(
     ("miner", "classifier_cost", "weights", "words"),
     [
-        (None, with_pairs, (0.0, 0), "nothing to learn from"),
-        (None, None, (0.0, 1.0), "classifier_weight is 1.0, but"),
-        (with_pairs, None, (1.0, 0.0), "a ContrastiveLoss, takes every pair"),
+        (None, with_pairs, (0.0, 0, 0.0), "nothing to learn from"),
+        (None, None, (0.0, 1.0, 0.0), "classifier_weight is 1.0, but"),
+        (
+            with_pairs,
+            None,
+            (1.0, 0.0, 0.0),
+            "a ContrastiveLoss, takes every pair",
+        ),
     ],
 )
 def test_losses_that_do_not_fit_are_refused(
@@ -93,17 +99,26 @@ def test_losses_that_do_not_fit_are_refused(
         check_losses(ContrastiveLoss(1.2), miner, classifier_cost, weights)
 
 
-@pytest.mark.parametrize("setting", ["concat_original", "parallel_augment"])
-def test_an_augmenter_that_adds_clips_is_refused(setting):
-    augmenter = Augmenter(**{setting: True})
-    with pytest.raises(ValueError, match=f"^wav_augment has {setting}: True"):
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("concat_original", True),
+        ("parallel_augment", True),
+        ("repeat_augment", 2),
+    ],
+)
+def test_an_augmenter_that_adds_clips_is_refused(setting, value):
+    augmenter = Augmenter(**{setting: value})
+    with pytest.raises(
+        ValueError, match=f"^wav_augment has {setting}: {value}"
+    ):
         check_augmenters({"wav_augment": augmenter})
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ((-1, 4, 2), "teacher_weight is -1"),
+        ((0, 4, 2), "teacher_weight is 0"),
         ((1, 0.1, 0.1), "teacher_window is 0.1"),
         ((1, 4, 5), "teacher_hop is 5, expected a number from 0.1 to 4 s"),
     ],

@@ -33,7 +33,7 @@ from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
 from speechbrain_siamese.dataio.shards import ReadShards
 from speechbrain_siamese.dataio.splits import QUESTIONS
 from speechbrain_siamese.dataio.trial_table import read_trial_table
-from speechbrain_siamese.inference.teacher import open_teacher
+from speechbrain_siamese.inference.teacher import open_teacher, teacher_name
 from speechbrain_siamese.inference.teacher_targets import teacher_targets
 from speechbrain_siamese.nnet.param_groups import check_names
 from speechbrain_siamese.processing.score_norm import Cohort
@@ -67,11 +67,22 @@ def check_settings(hparams):
     """Refuse settings out of their range before any work is done."""
     check_ranges(hparams)
     check_limits(hparams["steps_per_epoch"], hparams["max_minutes"])
+    teacher = hparams.get("teacher")
+    if teacher:
+        check_teacher(
+            hparams["teacher_weight"],
+            hparams["teacher_window"],
+            hparams["teacher_hop"],
+        )
     check_losses(
         hparams["compute_cost"],
         hparams["miner"],
         hparams["classifier_cost"],
-        (hparams["pair_weight"], hparams["classifier_weight"]),
+        (
+            hparams["pair_weight"],
+            hparams["classifier_weight"],
+            hparams["teacher_weight"] if teacher else 0.0,
+        ),
     )
     check_speeds(hparams["speeds"], hparams["speed_perturb"])
     check_augmenters(
@@ -82,12 +93,6 @@ def check_settings(hparams):
     )
     check_names(hparams["modules"], hparams["frozen"], "frozen")
     check_names(hparams["modules"], hparams["lr_factors"], "lr_factors")
-    if hparams.get("teacher"):
-        check_teacher(
-            hparams["teacher_weight"],
-            hparams["teacher_window"],
-            hparams["teacher_hop"],
-        )
     parse_target(hparams["threshold_target"])
     check_start(hparams["init_from"], hparams["export_folder"])
 
@@ -138,9 +143,11 @@ def dataio_prep(hparams, run_opts):
 def add_teacher(hparams, train, run_opts):
     """Give each clip what the teacher says of it, and the loss its size."""
 
+    folder = Path(hparams["prepared_folder"]) / "teacher"
+    found = {}
+
     def listen():
-        folder = Path(hparams["prepared_folder"]) / "teacher"
-        return teacher_targets(
+        found["targets"] = teacher_targets(
             open_teacher(hparams["teacher"], folder, run_opts),
             train.data,
             hparams["sample_rate"],
@@ -151,7 +158,9 @@ def add_teacher(hparams, train, run_opts):
 
     # One process listens, the others find what it kept.
     run_on_main(listen)
-    targets = listen()
+    if not found:
+        listen()
+    targets = found["targets"]
     train.add_dynamic_item(
         targets, takes=["id", "start", "stop"], provides="teacher"
     )
@@ -249,6 +258,7 @@ def main(argv):
                     hparams["prepared_folder"]
                 ),
                 "features or model": "\n".join(section_values(sections)),
+                "teacher": teacher_name(hparams.get("teacher")),
             },
         ],
     )
