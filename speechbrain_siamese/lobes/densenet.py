@@ -85,7 +85,7 @@ def narrow_trunk(
     -------
     >>> trunk = narrow_trunk(121, growth_rate=16, blocks=[2, 4, 6, 4])
     >>> trunk(torch.rand(1, 1, 64, 64)).shape
-    torch.Size([1, 116, 2, 2])
+    torch.Size([1, 136, 2, 2])
     """
     if depth not in DEPTHS:
         raise ValueError(f"depth is {depth}, expected one of {list(DEPTHS)}")
