@@ -17,12 +17,12 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 import torch
 from runs import ROOT, command, recorded, told_command, train
+from unseen_trials import corpus
 
 from speechbrain_siamese.dataio.datasets import read_manifest
 from speechbrain_siamese.dataio.pairs import make_pairs
@@ -181,12 +181,12 @@ def held_out_trials(model, output: Path, data: Path) -> dict[str, dict]:
 
 def by_corpus(trials: dict) -> dict[str, dict]:
     """Trials of unseen people, apart by the letters that begin a name."""
-    corpora = [re.match(r"\D*", name).group() for name in trials["speakers"]]
+    corpora = [corpus(name) for name in trials["speakers"]]
     own = np.array(corpora)[trials["enrol"]]
     parts = {}
-    for corpus in sorted(set(corpora)):
-        kept = np.flatnonzero(own == corpus)
-        parts[corpus] = {
+    for name in sorted(set(corpora)):
+        kept = np.flatnonzero(own == name)
+        parts[name] = {
             "speakers": trials["speakers"],
             **{
                 key: [trials[key][trial] for trial in kept]

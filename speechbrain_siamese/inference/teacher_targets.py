@@ -1,7 +1,7 @@
 """A teacher's embeddings of the training speech, computed once and kept.
 
-The teacher listens to windows of every row, labelled or not, before training
-begins; training looks up the window nearest to the clip at hand.
+The teacher listens to windows of every row before training begins; training
+looks up the window nearest to the clip at hand.
 """
 
 from __future__ import annotations
