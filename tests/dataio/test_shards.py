@@ -109,18 +109,20 @@ def test_same_rows_are_not_written_again_and_others_are(prepared):
     assert before != {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
 
 
-def test_shards_are_the_same_bit_for_bit(prepared):
+def test_shards_are_the_same_bit_for_bit(prepared, contents):
     folder = write(prepared)
-    first = {path.name: path.read_bytes() for path in folder.iterdir()}
+    first = contents(folder)
     for path in folder.iterdir():
         path.unlink()
     write(prepared)
-    assert first == {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert first == contents(folder)
 
 
-def test_interrupted_writing_leaves_the_old_shards(prepared, monkeypatch):
+def test_interrupted_writing_leaves_the_old_shards(
+    prepared, monkeypatch, contents
+):
     folder = write(prepared)
-    first = {path.name: path.read_bytes() for path in folder.iterdir()}
+    first = contents(folder)
 
     def killed(*_):
         raise KeyboardInterrupt
@@ -128,7 +130,7 @@ def test_interrupted_writing_leaves_the_old_shards(prepared, monkeypatch):
     monkeypatch.setattr(shards, "_places", killed)
     with pytest.raises(KeyboardInterrupt):
         write(prepared, seed=1)
-    assert first == {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert first == contents(folder)
     monkeypatch.undo()
     write(prepared, seed=1)
     assert sorted(path.name for path in prepared[0].iterdir()) == [
