@@ -9,7 +9,6 @@ learnt beside it, which steadies the training and gives the export its
 from __future__ import annotations
 
 import random
-import time
 
 import numpy as np
 import speechbrain as sb
@@ -18,7 +17,9 @@ from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_siamese.dataio.trial_names import trial_name
 from speechbrain_siamese.dataio.trial_table import TrialTable
+from speechbrain_siamese.global_batch import GlobalBatchBrain
 from speechbrain_siamese.lobes.features import subtract_mean
+from speechbrain_siamese.nnet.gather import gather_batch, rank_and_world_size
 from speechbrain_siamese.nnet.losses import all_pairs
 from speechbrain_siamese.nnet.param_groups import (
     freeze,
@@ -36,7 +37,7 @@ from speechbrain_siamese.utils.epoch_report import (
 )
 
 
-class SiameseBrain(sb.Brain):
+class SiameseBrain(GlobalBatchBrain):
     """Train and measure a Siamese encoder.
 
     Modules: ``compute_features``, ``embedding_model`` (any encoder of
@@ -62,8 +63,7 @@ class SiameseBrain(sb.Brain):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.test_scores: dict[str, np.ndarray] = {}
-        # Before the modules are wrapped for several processes.
-        freeze(self.modules, self.hparams.frozen)
+        freeze(self.raw_modules, self.hparams.frozen)
 
     def compute_forward(self, batch, stage):
         """Encode the clips of a batch, each once; (batch, 1, dim)."""
@@ -80,7 +80,7 @@ class SiameseBrain(sb.Brain):
         # A masked stretch is set to zero, which is the mean only now.
         if self.hparams.fea_augment:
             feats, lengths = self.hparams.fea_augment(feats, lengths)
-        return self._embed(feats, lengths)
+        return self._embed(self.modules, feats, lengths)
 
     def _augmented(self, wavs, lengths):
         """Windows of a batch as training hears them."""
@@ -109,14 +109,15 @@ class SiameseBrain(sb.Brain):
         torch.Tensor
             Embeddings, (batch, 1, dim).
         """
-        feats = self.modules.compute_features(wavs)
-        if "mean_var_norm" in self.modules:
-            feats = self.modules.mean_var_norm(feats, lengths)
-        return self._embed(feats, lengths)
+        modules = self.raw_modules
+        feats = modules.compute_features(wavs)
+        if "mean_var_norm" in modules:
+            feats = modules.mean_var_norm(feats, lengths)
+        return self._embed(modules, feats, lengths)
 
-    def _embed(self, feats, lengths):
+    def _embed(self, modules, feats, lengths):
         """Embeddings, of unit length unless their distance is measured."""
-        embeddings = self.modules.embedding_model(feats, lengths)
+        embeddings = modules.embedding_model(feats, lengths)
         if self.hparams.measure == "euclidean":
             return embeddings
         return torch.nn.functional.normalize(embeddings, dim=-1)
@@ -134,19 +135,24 @@ class SiameseBrain(sb.Brain):
             ):
                 self.embeddings[trial_name(wav)] = embedding
             return torch.zeros((), device=self.device)
+        # Half precision would lose the small distances that matter most.
+        embeddings = gather_batch(embeddings.float())
         labels = batch.spk_id_encoded.data.to(self.device).reshape(-1)
+        labels = gather_batch(labels)
         loss = self.hparams.pair_weight * self._pair_loss(embeddings, labels)
         with torch.no_grad():
             pairs = getattr(self.hparams.compute_cost, "pairs", all_pairs)
             add_distances(self.hparams.history.sums, *pairs(embeddings, labels))
         if "teacher_cost" in self.modules:
             loss = loss + self.hparams.teacher_weight * (
-                self.modules.teacher_cost(embeddings, batch.teacher.data)
+                self.modules.teacher_cost(
+                    embeddings, gather_batch(batch.teacher.data)
+                )
             )
         if self.hparams.classifier_weight:
             loss = loss + self.hparams.classifier_weight * (
                 self.hparams.classifier_cost(
-                    self.modules.classifier(predictions.float()),
+                    self.modules.classifier(embeddings.unsqueeze(1)),
                     labels.unsqueeze(1),
                 )
             )
@@ -155,8 +161,8 @@ class SiameseBrain(sb.Brain):
     def _pair_loss(self, embeddings, labels):
         """The loss, over the pairs that a miner picks where there is one."""
         cost, miner = self.hparams.compute_cost, self.hparams.miner
-        # Half precision would lose the small distances that matter most.
-        embeddings = embeddings.float()
+        if "compute_cost" in self.modules:
+            cost = self.modules.compute_cost
         if miner is None:
             return cost(embeddings, labels)
         return cost(embeddings, labels, miner(embeddings, labels))
@@ -174,7 +180,7 @@ class SiameseBrain(sb.Brain):
     def on_fit_start(self):
         """Restore the checkpoint; end at once if the time was over already."""
         super().on_fit_start()
-        self._started = time.monotonic() - self.hparams.history.seconds
+        self.start_clock(self.hparams.history.seconds)
         if self._out_of_time():
             counter = self.hparams.epoch_counter
             counter.limit = counter.current
@@ -183,7 +189,7 @@ class SiameseBrain(sb.Brain):
         """Set the learning rate and every random state of the step.
 
         SpeechBrain does not restore random states: what the augmenters draw
-        has to follow from seed, epoch and step.
+        has to follow from seed, epoch and step, and differ between processes.
         """
         # What batch normalisation knows is part of a frozen module too.
         for module in named_modules(
@@ -191,12 +197,14 @@ class SiameseBrain(sb.Brain):
         ):
             module.eval()
         epoch = self.hparams.epoch_counter.current
-        sequence = np.random.SeedSequence([self.hparams.seed, epoch, self.step])
-        state = int(sequence.generate_state(1)[0])
+        rank, _ = rank_and_world_size()
+        # With rank 0 the same as without: NumPy fills up with zeros.
+        sequence = [self.hparams.seed, epoch, self.step, rank]
+        state = int(np.random.SeedSequence(sequence).generate_state(1)[0])
         random.seed(state)
         np.random.seed(state)
         torch.manual_seed(state)
-        self.hparams.history.seconds = time.monotonic() - self._started
+        self.hparams.history.seconds = self.seconds_spent()
         if should_step:
             self.hparams.lr_schedule(self.optimizer, self.progress())
 
@@ -240,7 +248,7 @@ class SiameseBrain(sb.Brain):
                 if question != "valid"
             }
             return
-        history.seconds = time.monotonic() - self._started
+        history.seconds = self.seconds_spent()
         hparams, trials = self.hparams, self.trials["valid"]
         scores, measure = self.score(trials), hparams.measure
         figures = validation_figures(
