@@ -8,8 +8,6 @@ learnt beside it, which steadies the training and gives the export its
 
 from __future__ import annotations
 
-import random
-
 import numpy as np
 import speechbrain as sb
 import torch
@@ -17,9 +15,9 @@ from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_siamese.dataio.trial_names import trial_name
 from speechbrain_siamese.dataio.trial_table import TrialTable
-from speechbrain_siamese.global_batch import GlobalBatchBrain
+from speechbrain_siamese.global_batch import GlobalBatchBrain, seed_step
 from speechbrain_siamese.lobes.features import subtract_mean
-from speechbrain_siamese.nnet.gather import gather_batch, rank_and_world_size
+from speechbrain_siamese.nnet.gather import gather_batch
 from speechbrain_siamese.nnet.losses import all_pairs
 from speechbrain_siamese.nnet.param_groups import (
     freeze,
@@ -180,8 +178,8 @@ class SiameseBrain(GlobalBatchBrain):
     def on_fit_start(self):
         """Restore the checkpoint; end at once if the time was over already."""
         super().on_fit_start()
-        self.start_clock(self.hparams.history.seconds)
-        if self._out_of_time():
+        self.start_clock()
+        if self.out_of_time():
             counter = self.hparams.epoch_counter
             counter.limit = counter.current
 
@@ -197,14 +195,8 @@ class SiameseBrain(GlobalBatchBrain):
         ):
             module.eval()
         epoch = self.hparams.epoch_counter.current
-        rank, _ = rank_and_world_size()
-        # With rank 0 the same as without: NumPy fills up with zeros.
-        sequence = [self.hparams.seed, epoch, self.step, rank]
-        state = int(np.random.SeedSequence(sequence).generate_state(1)[0])
-        random.seed(state)
-        np.random.seed(state)
-        torch.manual_seed(state)
-        self.hparams.history.seconds = self.seconds_spent()
+        seed_step(self.hparams.seed, epoch, self.step)
+        self.read_clock()
         if should_step:
             self.hparams.lr_schedule(self.optimizer, self.progress())
 
@@ -217,16 +209,6 @@ class SiameseBrain(GlobalBatchBrain):
             spent = self.hparams.history.seconds / 60
             done = max(done, spent / self.hparams.max_minutes)
         return min(1.0, done)
-
-    def _out_of_time(self) -> bool:
-        """Whether ``max_minutes`` are over."""
-        minutes = self.hparams.max_minutes
-        return bool(minutes) and self.hparams.history.seconds >= 60 * minutes
-
-    @property
-    def _optimizer_step_limit_exceeded(self):
-        """End the epoch, and then the training, when the time is over."""
-        return self._out_of_time() or super()._optimizer_step_limit_exceeded
 
     def on_stage_start(self, stage, epoch=None):
         """Forget the embeddings of the stage before."""
@@ -248,7 +230,7 @@ class SiameseBrain(GlobalBatchBrain):
                 if question != "valid"
             }
             return
-        history.seconds = self.seconds_spent()
+        self.read_clock()
         hparams, trials = self.hparams, self.trials["valid"]
         scores, measure = self.score(trials), hparams.measure
         figures = validation_figures(

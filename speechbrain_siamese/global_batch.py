@@ -7,12 +7,15 @@ processes, and batch normalisation would see a part only.
 
 from __future__ import annotations
 
+import random
 import time
 
+import numpy as np
 import speechbrain as sb
 import torch
 from speechbrain.utils.distributed import ddp_broadcast
 
+from speechbrain_siamese.nnet.gather import rank_and_world_size
 from speechbrain_siamese.nnet.global_batch_norm import share_batch_norm
 
 
@@ -21,6 +24,7 @@ class GlobalBatchBrain(sb.Brain):
 
     The sampler yields this process's share by itself (``WindowSampler``), the
     loss joins what was encoded (``nnet.gather.gather_batch``).
+    Hyperparameters: ``history``, ``max_minutes``.
 
     Attributes
     ----------
@@ -49,19 +53,42 @@ class GlobalBatchBrain(sb.Brain):
                     torch.nn.SyncBatchNorm.convert_sync_batchnorm(module)
         super()._wrap_distributed()
 
-    def start_clock(self, seconds: float) -> None:
-        """Begin to count time.
+    def start_clock(self) -> None:
+        """Begin to count time, on top of that of the training before."""
+        self._started = time.monotonic() - self.hparams.history.seconds
 
-        Arguments
-        ---------
-        seconds : float
-            What was spent before.
+    def read_clock(self) -> None:
+        """Note the time spent, by the main process's clock in all of them.
+
+        Learning rate and end of a training may follow from it.
         """
-        self._started = time.monotonic() - seconds
+        spent = ddp_broadcast(time.monotonic() - self._started)
+        self.hparams.history.seconds = spent
 
-    def seconds_spent(self) -> float:
-        """Seconds by the main process's clock, the same in all processes.
+    def out_of_time(self) -> bool:
+        """Whether ``max_minutes`` are over."""
+        minutes = self.hparams.max_minutes
+        return bool(minutes) and self.hparams.history.seconds >= 60 * minutes
 
-        Learning rate and end of a training follow from it.
-        """
-        return ddp_broadcast(time.monotonic() - self._started)
+    @property
+    def _optimizer_step_limit_exceeded(self):
+        """End the epoch, and then the training, when the time is over."""
+        return self.out_of_time() or super()._optimizer_step_limit_exceeded
+
+
+def seed_step(seed: int, epoch: int, step: int) -> None:
+    """Set every random state for one step, another one in each process.
+
+    Arguments
+    ---------
+    seed : int
+    epoch : int
+    step : int
+    """
+    rank, _ = rank_and_world_size()
+    # With rank 0 the same as without: NumPy fills up with zeros.
+    sequence = np.random.SeedSequence([seed, epoch, step, rank])
+    state = int(sequence.generate_state(1)[0])
+    random.seed(state)
+    np.random.seed(state)
+    torch.manual_seed(state)
