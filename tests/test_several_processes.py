@@ -16,9 +16,9 @@ TRAINING = {
     # What augmentation draws differs between the processes.
     "speeds": "[100]",
     "fea_augment": "null",
-    "steps_per_epoch": 6,
+    "steps_per_epoch": 5,
     "number_of_epochs": 2,
-    "lr": 0.005,
+    "lr": 0.001,
 }
 
 
