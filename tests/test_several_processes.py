@@ -63,6 +63,10 @@ def both(tiny, tiny_data, recipe, tmp_path_factory) -> tuple[Path, Path]:
     return outputs
 
 
+# Steps agree to 2e-6, weights to 1e-6 of the largest of their tensor. Without
+# the sum over processes in the gradient it would be 3e-4 and 6e-4.
+
+
 @pytest.mark.slow
 def test_the_loss_curve_is_that_of_one_process(both):
     one, two = (
@@ -77,7 +81,7 @@ def test_the_loss_curve_is_that_of_one_process(both):
             "valid_loss",
             "lr",
         ):
-            assert ours[key] == pytest.approx(theirs[key], rel=1e-4), key
+            assert ours[key] == pytest.approx(theirs[key], rel=1e-5), key
 
 
 @pytest.mark.slow
@@ -92,5 +96,5 @@ def test_the_export_is_that_of_one_process(both):
         for key, values in one.items():
             size = values.abs().max().item()
             torch.testing.assert_close(
-                two[key], values, rtol=0, atol=1e-3 * size + 1e-5, msg=key
+                two[key], values, rtol=0, atol=1e-4 * size + 1e-7, msg=key
             )
