@@ -8,9 +8,6 @@ learnt beside it, which steadies the training and gives the export its
 
 from __future__ import annotations
 
-import random
-import time
-
 import numpy as np
 import speechbrain as sb
 import torch
@@ -18,7 +15,9 @@ from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_siamese.dataio.trial_names import trial_name
 from speechbrain_siamese.dataio.trial_table import TrialTable
+from speechbrain_siamese.global_batch import GlobalBatchBrain, seed_step
 from speechbrain_siamese.lobes.features import subtract_mean
+from speechbrain_siamese.nnet.gather import gather_batch
 from speechbrain_siamese.nnet.losses import all_pairs
 from speechbrain_siamese.nnet.param_groups import (
     freeze,
@@ -36,7 +35,7 @@ from speechbrain_siamese.utils.epoch_report import (
 )
 
 
-class SiameseBrain(sb.Brain):
+class SiameseBrain(GlobalBatchBrain):
     """Train and measure a Siamese encoder.
 
     Modules: ``compute_features``, ``embedding_model`` (any encoder of
@@ -62,8 +61,7 @@ class SiameseBrain(sb.Brain):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.test_scores: dict[str, np.ndarray] = {}
-        # Before the modules are wrapped for several processes.
-        freeze(self.modules, self.hparams.frozen)
+        freeze(self.raw_modules, self.hparams.frozen)
 
     def compute_forward(self, batch, stage):
         """Encode the clips of a batch, each once; (batch, 1, dim)."""
@@ -80,7 +78,7 @@ class SiameseBrain(sb.Brain):
         # A masked stretch is set to zero, which is the mean only now.
         if self.hparams.fea_augment:
             feats, lengths = self.hparams.fea_augment(feats, lengths)
-        return self._embed(feats, lengths)
+        return self._embed(self.modules, feats, lengths)
 
     def _augmented(self, wavs, lengths):
         """Windows of a batch as training hears them."""
@@ -109,14 +107,15 @@ class SiameseBrain(sb.Brain):
         torch.Tensor
             Embeddings, (batch, 1, dim).
         """
-        feats = self.modules.compute_features(wavs)
-        if "mean_var_norm" in self.modules:
-            feats = self.modules.mean_var_norm(feats, lengths)
-        return self._embed(feats, lengths)
+        modules = self.raw_modules
+        feats = modules.compute_features(wavs)
+        if "mean_var_norm" in modules:
+            feats = modules.mean_var_norm(feats, lengths)
+        return self._embed(modules, feats, lengths)
 
-    def _embed(self, feats, lengths):
+    def _embed(self, modules, feats, lengths):
         """Embeddings, of unit length unless their distance is measured."""
-        embeddings = self.modules.embedding_model(feats, lengths)
+        embeddings = modules.embedding_model(feats, lengths)
         if self.hparams.measure == "euclidean":
             return embeddings
         return torch.nn.functional.normalize(embeddings, dim=-1)
@@ -134,7 +133,11 @@ class SiameseBrain(sb.Brain):
             ):
                 self.embeddings[trial_name(wav)] = embedding
             return torch.zeros((), device=self.device)
-        labels = batch.spk_id_encoded.data.to(self.device).reshape(-1)
+        # Half precision would lose the small distances that matter most.
+        embeddings = gather_batch(embeddings.float())
+        labels = gather_batch(
+            batch.spk_id_encoded.data.to(self.device).reshape(-1)
+        )
         loss = torch.zeros((), device=self.device)
         if self.hparams.pair_weight:
             loss = self.hparams.pair_weight * (
@@ -145,12 +148,14 @@ class SiameseBrain(sb.Brain):
             add_distances(self.hparams.history.sums, *pairs(embeddings, labels))
         if "teacher_cost" in self.modules:
             loss = loss + self.hparams.teacher_weight * (
-                self.modules.teacher_cost(embeddings, batch.teacher.data)
+                self.modules.teacher_cost(
+                    embeddings, gather_batch(batch.teacher.data)
+                )
             )
         if self.hparams.classifier_weight:
             loss = loss + self.hparams.classifier_weight * (
                 self.hparams.classifier_cost(
-                    self.modules.classifier(predictions.float()),
+                    self.modules.classifier(embeddings.unsqueeze(1)),
                     labels.unsqueeze(1),
                 )
             )
@@ -159,8 +164,8 @@ class SiameseBrain(sb.Brain):
     def _pair_loss(self, embeddings, labels):
         """The loss, over the pairs that a miner picks where there is one."""
         cost, miner = self.hparams.compute_cost, self.hparams.miner
-        # Half precision would lose the small distances that matter most.
-        embeddings = embeddings.float()
+        if "compute_cost" in self.modules:
+            cost = self.modules.compute_cost
         if miner is None:
             return cost(embeddings, labels)
         return cost(embeddings, labels, miner(embeddings, labels))
@@ -178,8 +183,8 @@ class SiameseBrain(sb.Brain):
     def on_fit_start(self):
         """Restore the checkpoint; end at once if the time was over already."""
         super().on_fit_start()
-        self._started = time.monotonic() - self.hparams.history.seconds
-        if self._out_of_time():
+        self.start_clock()
+        if self.out_of_time():
             counter = self.hparams.epoch_counter
             counter.limit = counter.current
 
@@ -187,7 +192,7 @@ class SiameseBrain(sb.Brain):
         """Set the learning rate and every random state of the step.
 
         SpeechBrain does not restore random states: what the augmenters draw
-        has to follow from seed, epoch and step.
+        has to follow from seed, epoch and step, and differ between processes.
         """
         # What batch normalisation knows is part of a frozen module too.
         for module in named_modules(
@@ -195,12 +200,8 @@ class SiameseBrain(sb.Brain):
         ):
             module.eval()
         epoch = self.hparams.epoch_counter.current
-        sequence = np.random.SeedSequence([self.hparams.seed, epoch, self.step])
-        state = int(sequence.generate_state(1)[0])
-        random.seed(state)
-        np.random.seed(state)
-        torch.manual_seed(state)
-        self.hparams.history.seconds = time.monotonic() - self._started
+        seed_step(self.hparams.seed, epoch, self.step)
+        self.read_clock()
         if should_step:
             self.hparams.lr_schedule(self.optimizer, self.progress())
 
@@ -213,16 +214,6 @@ class SiameseBrain(sb.Brain):
             spent = self.hparams.history.seconds / 60
             done = max(done, spent / self.hparams.max_minutes)
         return min(1.0, done)
-
-    def _out_of_time(self) -> bool:
-        """Whether ``max_minutes`` are over."""
-        minutes = self.hparams.max_minutes
-        return bool(minutes) and self.hparams.history.seconds >= 60 * minutes
-
-    @property
-    def _optimizer_step_limit_exceeded(self):
-        """End the epoch, and then the training, when the time is over."""
-        return self._out_of_time() or super()._optimizer_step_limit_exceeded
 
     def on_stage_start(self, stage, epoch=None):
         """Forget the embeddings of the stage before."""
@@ -244,7 +235,7 @@ class SiameseBrain(sb.Brain):
                 if question != "valid"
             }
             return
-        history.seconds = time.monotonic() - self._started
+        self.read_clock()
         hparams, trials = self.hparams, self.trials["valid"]
         scores, measure = self.score(trials), hparams.measure
         figures = validation_figures(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -111,6 +111,10 @@ def draw_windows(
 class WindowSampler(Sampler):
     """What samplers of training windows share; ``steps`` is each one's own.
 
+    Where several processes train as one, each draws the same batches and
+    yields its own share of each: joined in the order of their ranks the
+    shares are the batch again.
+
     Arguments
     ---------
     speakers : Sequence[str]
@@ -121,6 +125,10 @@ class WindowSampler(Sampler):
         Samples of a window.
     seed : int
         Of what is drawn.
+    rank : int
+        Which process this is, from 0.
+    world_size : int
+        Number of processes.
 
     Raises
     ------
@@ -136,12 +144,26 @@ class WindowSampler(Sampler):
         stretches: Sequence[tuple[int, int]],
         window_samples: int,
         seed: int,
+        rank: int = 0,
+        world_size: int = 1,
     ):
         self.rows_of = rows_by_speaker(speakers)
         self.bounds = np.asarray(stretches, dtype=np.int64)
         self.window_samples = window_samples
         self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
         self.epoch = 1
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        """Yield this process's share of the batches of the epoch."""
+        for batch in self.batches():
+            share = len(batch) // self.world_size
+            yield batch[self.rank * share : (self.rank + 1) * share]
+
+    def batches(self) -> Iterator[list[Draw]]:
+        """Yield the batches of the epoch, for all processes together."""
+        raise NotImplementedError
 
     def __len__(self) -> int:
         """Batches of an epoch."""

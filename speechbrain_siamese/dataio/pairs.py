@@ -228,11 +228,16 @@ class PairBatchSampler(WindowSampler):
         Of the order, together with the epoch.
     steps : int or None
         Batches of an epoch, at most; None for every pair once.
+    rank, world_size : int
+        As for ``WindowSampler``. The two windows of a pair may go to
+        different processes; a pair or two that more than two processes cannot
+        share are left out at the end of an epoch.
 
     Raises
     ------
     ValueError
-        If there are fewer than two speakers, or a number is out of its range.
+        If there are fewer than two speakers, a number is out of its range, or
+        the processes cannot get as many windows each.
 
     Example
     -------
@@ -252,18 +257,30 @@ class PairBatchSampler(WindowSampler):
         pairs_per_batch: int,
         seed: int = 0,
         steps: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
     ):
         check_range("pairs_per_batch", pairs_per_batch, 1, 10_000, whole=True)
-        super().__init__(speakers, stretches, window_samples, seed)
+        super().__init__(
+            speakers, stretches, window_samples, seed, rank, world_size
+        )
+        # So many pairs are as many windows for each process.
+        together = math.lcm(2, world_size) // 2
+        if pairs_per_batch % together:
+            raise ValueError(
+                f"pairs_per_batch is {pairs_per_batch}, which {world_size} "
+                f"processes cannot share: set a multiple of {together}"
+            )
         self.pairs = pairs
         self.pairs_per_batch = pairs_per_batch
-        every = math.ceil(len(pairs) / pairs_per_batch)
+        self._used = len(pairs) - len(pairs) % together
+        every = math.ceil(self._used / pairs_per_batch)
         self.steps = every if steps is None else min(steps, every)
 
-    def __iter__(self) -> Iterator[list[Draw]]:
-        """Yield the batches of the epoch."""
+    def batches(self) -> Iterator[list[Draw]]:
+        """Yield the batches of the epoch, for all processes together."""
         generator = np.random.default_rng([self.seed, self.epoch])
-        order = generator.permutation(len(self.pairs))
+        order = generator.permutation(len(self.pairs))[: self._used]
         for step in range(self.steps):
             first = step * self.pairs_per_batch
             yield self.pairs.draws(order[first : first + self.pairs_per_batch])

@@ -51,11 +51,14 @@ class SpeakerBatchSampler(WindowSampler):
         Where each row comes from. Each source gives the same share of the
         draws: other people's recordings are told apart by their sound alone,
         so a batch needs several voices of each source. None for one source.
+    rank, world_size : int
+        As for ``WindowSampler``. Each process gets other speakers of a batch.
 
     Raises
     ------
     ValueError
-        If there are fewer than two speakers, or P or K are below 2.
+        If there are fewer than two speakers, P or K are below 2, or the
+        processes cannot get as many speakers each.
 
     Example
     -------
@@ -83,6 +86,8 @@ class SpeakerBatchSampler(WindowSampler):
         seed: int = 0,
         steps: int | None = None,
         sources: Sequence[str] | None = None,
+        rank: int = 0,
+        world_size: int = 1,
     ):
         if min(speakers_per_batch, clips_per_speaker) < 2:
             raise ValueError(
@@ -91,7 +96,9 @@ class SpeakerBatchSampler(WindowSampler):
                 "least 2, or a batch would hold no dissimilar or no similar "
                 "pair"
             )
-        super().__init__(speakers, stretches, window_samples, seed)
+        super().__init__(
+            speakers, stretches, window_samples, seed, rank, world_size
+        )
         clips = speakers_per_batch * clips_per_speaker
         self.speakers_per_batch = min(speakers_per_batch, len(self.rows_of))
         self.clips_per_speaker = max(
@@ -104,6 +111,13 @@ class SpeakerBatchSampler(WindowSampler):
                 speakers_per_batch,
                 self.speakers_per_batch,
                 self.clips_per_speaker,
+            )
+        if self.speakers_per_batch % world_size:
+            raise ValueError(
+                f"a batch holds {self.speakers_per_batch} of "
+                f"{len(self.rows_of)} training speakers, which {world_size} "
+                "processes cannot share: set speakers_per_batch to a multiple "
+                f"of {world_size} that is no larger"
             )
         lengths = self.bounds[:, 1] - self.bounds[:, 0]
         seconds = np.array(
@@ -126,8 +140,8 @@ class SpeakerBatchSampler(WindowSampler):
             lengths.sum() / (clips * window_samples)
         )
 
-    def __iter__(self) -> Iterator[list[Draw]]:
-        """Yield the batches of the epoch."""
+    def batches(self) -> Iterator[list[Draw]]:
+        """Yield the batches of the epoch, for all processes together."""
         for step in range(self.steps):
             yield self.draw_batch(self.epoch, step)
 

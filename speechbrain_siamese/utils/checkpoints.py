@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 from speechbrain.utils.checkpoints import METAFNAME, Checkpoint, Checkpointer
+from speechbrain.utils.distributed import ddp_barrier
 
 from speechbrain_siamese.utils.whole_file import PARTIAL
 
@@ -60,6 +61,8 @@ class WholeCheckpointer(Checkpointer):
         if saved is not None:
             note = saved.path / METAFNAME
             os.replace(f"{note}{PARTIAL}", note)
+        # The others must not look for it earlier.
+        ddp_barrier()
         return saved
 
     def _save_checkpoint_metafile(self, fpath, *args, **kwargs):

@@ -48,13 +48,16 @@ def of_whom(pairs: Pairs, speakers) -> Counter:
     )
 
 
-def batches(per_batch=7, seed=0, steps=None, pairs=None) -> PairBatchSampler:
+def batches(
+    per_batch=7, seed=0, steps=None, pairs=None, **place
+) -> PairBatchSampler:
     return PairBatchSampler(
         make_pairs(*MANIFEST, 10, 3) if pairs is None else pairs,
         *MANIFEST,
         pairs_per_batch=per_batch,
         seed=seed,
         steps=steps,
+        **place,
     )
 
 
@@ -283,3 +286,33 @@ def test_a_pickled_sampler_yields_the_same():
     sampler = batches(seed=3)
     sampler.set_epoch(5)
     assert list(pickle.loads(pickle.dumps(sampler))) == list(sampler)
+
+
+@pytest.mark.parametrize(
+    ("world_size", "per_batch", "left_out"), [(2, 7, 0), (4, 10, 0), (5, 10, 3)]
+)
+def test_shares_joined_are_the_batch_of_one_process(
+    world_size, per_batch, left_out
+):
+    """48 pairs; five processes can share 45 of them."""
+    whole = epoch(batches(per_batch), 2)
+    shares = [
+        epoch(batches(per_batch, rank=rank, world_size=world_size), 2)
+        for rank in range(world_size)
+    ]
+    *full, last = zip(*shares, strict=True)
+    assert len(full) == len(whole) - 1
+    for batch, parts in zip(whole, full, strict=False):
+        assert [draw for part in parts for draw in part] == batch
+    half = len(whole[-1]) // 2
+    kept = half - left_out
+    assert [draw for part in last for draw in part] == [
+        *whole[-1][:kept],
+        *whole[-1][half : half + kept],
+    ]
+    assert len({len(part) for part in last}) == 1
+
+
+def test_pairs_that_processes_cannot_share_are_refused():
+    with pytest.raises(ValueError, match="7, which 4 processes cannot share"):
+        batches(7, world_size=4)

@@ -210,3 +210,35 @@ def test_each_source_gives_the_same_share_of_the_draws():
     )
     share = drawn["long"] / drawn.total()
     assert share == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_shares_are_the_batch_of_one_process_and_hold_different_speakers(
+    world_size,
+):
+    speakers, stretches = list("abcdef"), [(0, 900)] * 6
+    whole = epochs(sampler(speakers, stretches, p=4, k=3), 3)
+    shares = [
+        epochs(
+            sampler(
+                speakers,
+                stretches,
+                p=4,
+                k=3,
+                rank=rank,
+                world_size=world_size,
+            ),
+            3,
+        )
+        for rank in range(world_size)
+    ]
+    for batch, *parts in zip(whole, *shares, strict=True):
+        assert [draw for part in parts for draw in part] == batch
+        heard = [{draw.row for draw in part} for part in parts]
+        assert [len(part) for part in heard] == [4 // world_size] * world_size
+        assert len(set.union(*heard)) == 4
+
+
+def test_speakers_that_processes_cannot_share_are_refused():
+    with pytest.raises(ValueError, match="3 of 3 training speakers, which 2"):
+        sampler(p=3, world_size=2)

@@ -35,6 +35,7 @@ from speechbrain_siamese.dataio.splits import QUESTIONS
 from speechbrain_siamese.dataio.trial_table import read_trial_table
 from speechbrain_siamese.inference.teacher import open_teacher, teacher_name
 from speechbrain_siamese.inference.teacher_targets import teacher_targets
+from speechbrain_siamese.nnet.gather import rank_and_world_size
 from speechbrain_siamese.nnet.param_groups import check_names
 from speechbrain_siamese.processing.score_norm import Cohort
 from speechbrain_siamese.training_report import (
@@ -177,7 +178,13 @@ def make_sampler(hparams, train, drawn):
         "stretches": [(int(row["start"]), int(row["stop"])) for row in rows],
         "window_samples": drawn,
     }
-    common = {"seed": hparams["seed"], "steps": hparams["steps_per_epoch"]}
+    rank, world_size = rank_and_world_size()
+    common = {
+        "seed": hparams["seed"],
+        "steps": hparams["steps_per_epoch"],
+        "rank": rank,
+        "world_size": world_size,
+    }
     if "pairs_per_batch" in hparams:
         pairs = make_pairs(
             **speech,
