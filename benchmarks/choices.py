@@ -34,23 +34,44 @@ HELD_OUT = [
     "--test_time=0",
 ]
 
+TEACHER = "--teacher=!new:benchmarks.teachers.CamPlusPlus"
+
+#: A seventh of DenseNet121's multiply-adds.
+NARROW = ["--growth_rate=16", "--blocks=[4,8,16,12]"]
+
 #: Settings beside those of hparams/siamese.yaml.
 CHOICES = {
-    "densenet121": [],
-    "growth 16": ["--growth_rate=16"],
+    "densenet121": ["--growth_rate=32", "--blocks=[6,12,24,16]"],
+    "growth 16": ["--growth_rate=16", "--blocks=[6,12,24,16]"],
     "growth 48, blocks 2 4 6 4": ["--growth_rate=48", "--blocks=[2,4,6,4]"],
-    "growth 32, blocks 3 6 12 8": ["--blocks=[3,6,12,8]"],
-    "growth 16, blocks 4 8 16 12": ["--growth_rate=16", "--blocks=[4,8,16,12]"],
-    "classifier alone": ["--pair_weight=0"],
-    "pairs alone": ["--classifier_weight=0"],
-    "reverberation": ["--reverb_share=0.3"],
-    "other voices": ["--noise_share=0.5"],
-    "codecs": ["--codec_share=0.25"],
+    "narrow": NARROW,
+    "narrow, classifier alone": [*NARROW, "--pair_weight=0"],
+    "narrow, pairs alone": [*NARROW, "--classifier_weight=0"],
+    "narrow, reverberation": [*NARROW, "--reverb_share=0.3"],
+    "narrow, other voices": [*NARROW, "--noise_share=0.5"],
+    "narrow, codecs": [*NARROW, "--codec_share=0.25"],
+    "narrow, all three": [
+        *NARROW,
+        "--reverb_share=0.3",
+        "--noise_share=0.5",
+        "--codec_share=0.25",
+    ],
+    "narrow, speeds as speakers": [
+        *NARROW,
+        "--speed_voices=True",
+        "--speeds=[90,100,110]",
+    ],
+    "narrow, averaged weights": [*NARROW, "--average_decay=0.99"],
+    "narrow, 3 s": [*NARROW, "--window_len=3"],
     # pip has to have put it there: see teachers.py.
-    "teacher": ["--teacher=!new:benchmarks.teachers.CamPlusPlus"],
-    "teacher, weight 5": [
-        "--teacher=!new:benchmarks.teachers.CamPlusPlus",
-        "--teacher_weight=5",
+    "narrow, teacher": [*NARROW, TEACHER, "--teacher_weight=1"],
+    "narrow, teacher x 10": [*NARROW, TEACHER, "--teacher_weight=10"],
+    "narrow, teacher x 10 alone": [
+        *NARROW,
+        TEACHER,
+        "--teacher_weight=10",
+        "--pair_weight=0",
+        "--classifier_weight=0",
     ],
 }
 

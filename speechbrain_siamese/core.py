@@ -12,6 +12,7 @@ import numpy as np
 import speechbrain as sb
 import torch
 from speechbrain.utils.distributed import run_on_main
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from speechbrain_siamese.dataio.trial_names import trial_name
 from speechbrain_siamese.dataio.trial_table import TrialTable
@@ -47,10 +48,13 @@ class SiameseBrain(GlobalBatchBrain):
     with a third argument if there is a ``miner``), ``classifier_cost``,
     ``pair_weight``, ``classifier_weight``, ``measure`` (``cosine``, or
     ``euclidean`` for embeddings that are not brought to unit length),
-    ``frozen``, ``lr_factors``, ``speed_perturb``, ``wav_augment``,
-    ``fea_augment``, ``lr_schedule``, ``history``, ``seed``,
-    ``number_of_epochs``, ``max_minutes``, ``window_samples``,
-    ``eval_batch_size``, ``train_loggers``, ``figures_folder``.
+    ``frozen``, ``lr_factors``, ``speed_perturb``, ``speed_voices`` (each speed
+    makes other speakers of all), ``wav_augment``, ``fea_augment``,
+    ``lr_schedule``, ``average_decay`` (share that the averaged weights, which
+    are measured and exported, keep of themselves at each step; None for the
+    last weights), ``history``, ``seed``, ``number_of_epochs``,
+    ``max_minutes``, ``window_samples``, ``eval_batch_size``,
+    ``train_loggers``, ``figures_folder``.
 
     Set ``trials`` before ``fit`` and ``evaluate``: a ``TrialTable`` by
     question (``valid``, and those of the test).
@@ -62,6 +66,14 @@ class SiameseBrain(GlobalBatchBrain):
         super().__init__(*args, **kwargs)
         self.test_scores: dict[str, np.ndarray] = {}
         freeze(self.raw_modules, self.hparams.frozen)
+        self.average = None
+        if getattr(self.hparams, "average_decay", None):
+            self.average = AveragedModel(
+                self.raw_modules["embedding_model"],
+                multi_avg_fn=get_ema_multi_avg_fn(self.hparams.average_decay),
+                use_buffers=True,
+            ).eval()
+            self.checkpointer.add_recoverable("average", self.average)
 
     def compute_forward(self, batch, stage):
         """Encode the clips of a batch, each once; (batch, 1, dim)."""
@@ -78,7 +90,7 @@ class SiameseBrain(GlobalBatchBrain):
         # A masked stretch is set to zero, which is the mean only now.
         if self.hparams.fea_augment:
             feats, lengths = self.hparams.fea_augment(feats, lengths)
-        return self._embed(self.modules, feats, lengths)
+        return self._embed(self.modules.embedding_model, feats, lengths)
 
     def _augmented(self, wavs, lengths):
         """Windows of a batch as training hears them."""
@@ -111,11 +123,14 @@ class SiameseBrain(GlobalBatchBrain):
         feats = modules.compute_features(wavs)
         if "mean_var_norm" in modules:
             feats = modules.mean_var_norm(feats, lengths)
-        return self._embed(modules, feats, lengths)
+        encoder = modules.embedding_model
+        if self.average:
+            encoder = self.average.module
+        return self._embed(encoder, feats, lengths)
 
-    def _embed(self, modules, feats, lengths):
+    def _embed(self, encoder, feats, lengths):
         """Embeddings, of unit length unless their distance is measured."""
-        embeddings = modules.embedding_model(feats, lengths)
+        embeddings = encoder(feats, lengths)
         if self.hparams.measure == "euclidean":
             return embeddings
         return torch.nn.functional.normalize(embeddings, dim=-1)
@@ -135,9 +150,7 @@ class SiameseBrain(GlobalBatchBrain):
             return torch.zeros((), device=self.device)
         # Half precision would lose the small distances that matter most.
         embeddings = gather_batch(embeddings.float())
-        labels = gather_batch(
-            batch.spk_id_encoded.data.to(self.device).reshape(-1)
-        )
+        labels = gather_batch(self._labels(batch))
         loss = torch.zeros((), device=self.device)
         if self.hparams.pair_weight:
             loss = self.hparams.pair_weight * (
@@ -160,6 +173,14 @@ class SiameseBrain(GlobalBatchBrain):
                 )
             )
         return loss
+
+    def _labels(self, batch):
+        """Numbers of the voices that this process heard, (batch,)."""
+        labels = batch.spk_id_encoded.data.to(self.device).reshape(-1)
+        if getattr(self.hparams, "speed_voices", False):
+            speed = int(self.hparams.speed_perturb.samp_index)
+            labels = labels + speed * len(self.train_sampler.rows_of)
+        return labels
 
     def _pair_loss(self, embeddings, labels):
         """The loss, over the pairs that a miner picks where there is one."""
@@ -204,6 +225,12 @@ class SiameseBrain(GlobalBatchBrain):
         self.read_clock()
         if should_step:
             self.hparams.lr_schedule(self.optimizer, self.progress())
+
+    def on_fit_batch_end(self, batch, outputs, loss, should_step):
+        """Let the averaged weights follow."""
+        del batch, outputs, loss
+        if should_step and self.average:
+            self.average.update_parameters(self.raw_modules["embedding_model"])
 
     def progress(self) -> float:
         """Share of the training that is over, 0 to 1, by steps or by time."""
@@ -273,6 +300,10 @@ class SiameseBrain(GlobalBatchBrain):
                 ": train first"
             )
         self.best = found.meta["epoch"]
+        if self.average:
+            self.raw_modules["embedding_model"].load_state_dict(
+                self.average.module.state_dict()
+            )
 
     def score(self, table: TrialTable) -> np.ndarray:
         """Scores of trials from the stage's embeddings, (trials,)."""

@@ -149,3 +149,51 @@ def test_metrics_tell_epochs_after_the_best_one(start, trained):
     assert found["best_epoch"] == 1
     assert [epoch["epoch"] for epoch in found["epochs"]] == [1, 2]
     assert found["training_steps"] == 2 * steps
+
+
+@pytest.mark.slow
+def test_averaged_weights_and_speed_voices_survive_a_kill(
+    start, tiny, tiny_data, trained, tmp_path
+):
+    output, kill_when, resume = start
+    settings = {"average_decay": 0.9, "speed_voices": True}
+    reference = tmp_path / "undisturbed"
+    done = tiny.train(
+        reference,
+        tiny_data,
+        prepared_folder=trained / "prepared",
+        skip_prep=True,
+        **settings,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    kill_when(
+        lambda epoch, step, steps: epoch == 2 and 3 <= step < steps, **settings
+    )
+    resume(**settings)
+    assert_same_run(output, reference)
+
+    best = report(output)["best_epoch"]
+    (kept,) = (
+        folder
+        for folder, note in checkpoints(output).items()
+        if note["epoch"] == best
+    )
+    exported, last, average = (
+        torch.load(path, weights_only=True)
+        for path in (
+            output / "export" / "embedding_model.ckpt",
+            kept / "embedding_model.ckpt",
+            kept / "average.ckpt",
+        )
+    )
+    assert any(not torch.equal(exported[key], last[key]) for key in last)
+    for key in last:
+        assert torch.equal(exported[key], average[f"module.{key}"])
+    # Three speeds were learnt; the export answers with people.
+    learnt = torch.load(kept / "classifier.ckpt", weights_only=True)["weight"]
+    answers = torch.load(
+        output / "export" / "classifier.ckpt", weights_only=True
+    )["weight"]
+    people = (output / "export" / "label_encoder.txt").read_text().count("=>")
+    assert len(learnt) == 3 * (people - 1)
+    assert torch.equal(answers, learnt[people - 1 :][: people - 1])

@@ -145,7 +145,9 @@ def check_teacher(weight: float, window: float, hop: float) -> None:
 
 
 def check_speeds(
-    speeds: Sequence[float], speed_perturb: object | None = None
+    speeds: Sequence[float],
+    speed_perturb: object | None = None,
+    voices: bool = False,
 ) -> None:
     """Refuse speeds that would make another voice of it, or none.
 
@@ -155,12 +157,14 @@ def check_speeds(
         Percent; windows are drawn long enough for the greatest.
     speed_perturb : object or None
         SpeechBrain's ``SpeedPerturb``.
+    voices : bool
+        Whether each speed makes other speakers of all.
 
     Raises
     ------
     ValueError
         If there is none, one is out of its range, or the perturbation has a
-        greater one.
+        greater one; with ``voices``, if it has others or none is 100.
     """
     if not speeds:
         raise ValueError("speeds is empty, expected percents: [100] for none")
@@ -171,6 +175,12 @@ def check_speeds(
         raise ValueError(
             f"speed_perturb has a speed of {max(own)} %, more than any of "
             f"speeds ({list(speeds)}), for which windows are drawn long enough"
+        )
+    if voices and (100 not in speeds or list(own) != list(speeds)):
+        raise ValueError(
+            f"speed_voices is set; speeds is {list(speeds)} and those of "
+            f"speed_perturb {list(own)}: expected the same, and 100 (the "
+            "speakers themselves) among them"
         )
 
 

@@ -134,6 +134,16 @@ def test_a_speed_beyond_the_windows_is_refused():
         check_speeds([95, 105], faster)
 
 
+def test_speeds_that_make_other_speakers_must_hold_their_own():
+    perturb = SpeedPerturb(orig_freq=16000, speeds=[90, 110])
+    with pytest.raises(ValueError, match=r"and 100 \(the speakers"):
+        check_speeds([90, 110], perturb, voices=True)
+    with pytest.raises(ValueError, match="expected the same"):
+        check_speeds([100, 110], perturb, voices=True)
+    perturb = SpeedPerturb(orig_freq=16000, speeds=[90, 100])
+    check_speeds([90, 100], perturb, voices=True)
+
+
 @pytest.mark.parametrize("speeds", [[], [100, 201], ["fast"]])
 def test_speeds_of_another_voice_are_refused(speeds):
     with pytest.raises(ValueError, match=r"^speeds is"):

@@ -50,6 +50,7 @@ from speechbrain_siamese.utils.export import (
     recipe_sections,
     section_values,
 )
+from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.report import write_metrics
 from speechbrain_siamese.utils.resume import check_same_training
 from speechbrain_siamese.utils.settings import (
@@ -67,6 +68,8 @@ from speechbrain_siamese.utils.working_points import parse_target
 def check_settings(hparams):
     """Refuse settings out of their range before any work is done."""
     check_ranges(hparams)
+    if hparams.get("average_decay"):
+        check_range("average_decay", hparams["average_decay"], 0, 0.999999)
     check_limits(hparams["steps_per_epoch"], hparams["max_minutes"])
     teacher = hparams.get("teacher")
     if teacher:
@@ -85,7 +88,11 @@ def check_settings(hparams):
             hparams["teacher_weight"] if teacher else 0.0,
         ),
     )
-    check_speeds(hparams["speeds"], hparams["speed_perturb"])
+    check_speeds(
+        hparams["speeds"],
+        hparams["speed_perturb"],
+        bool(hparams.get("speed_voices")),
+    )
     check_augmenters(
         {
             "wav_augment": hparams["wav_augment"],
@@ -326,6 +333,8 @@ def count_window_samples(hparams):
 
 def build_heads(hparams, speakers):
     """Build what has to know the number of speakers, and what else learns."""
+    if hparams.get("speed_voices"):
+        speakers *= len(hparams["speeds"])
     heads = {"classifier": hparams["classifier"](out_neurons=speakers)}
     cost = hparams["compute_cost"]
     if isinstance(cost, functools.partial):
@@ -357,10 +366,14 @@ def finish(brain, datasets, encoder, sections):
     """Measure the best epoch, write ``metrics.json`` and the export."""
     hparams = brain.hparams
     voices = brain.speaker_means(datasets["train"])
+    classifier = brain.raw_modules["classifier"]
     if not hparams.classifier_weight:
         # It has learnt nothing: each voice's own direction answers.
-        classifier = brain.raw_modules["classifier"]
-        classifier.weight.data.copy_(voices)
+        classifier.weight.data = voices.to(classifier.weight)
+    elif len(classifier.weight) > len(voices):
+        # Voices at another speed than their own were for training alone.
+        first = hparams.speeds.index(100) * len(voices)
+        classifier.weight.data = classifier.weight.data[first:][: len(voices)]
     cohort = Cohort(*voices.shape)
     cohort.fill(voices)
     decision, normalised = choose_decisions(brain, cohort)
