@@ -32,9 +32,9 @@ def speaker(utterance: str) -> str:
     return Path(utterance).parent.name
 
 
-def corpus(utterance: str) -> str:
-    """Letters that the speaker's name begins with."""
-    return re.match(r"[^\d]*", speaker(utterance)).group() or "all"
+def corpus(speaker: str) -> str:
+    """Letters that a speaker's name begins with."""
+    return re.match(r"\D*", speaker).group() or "all"
 
 
 def embed(source: str, root: Path, utterances: list[str]) -> dict:
@@ -99,7 +99,7 @@ def main() -> None:
 
     by_corpus = defaultdict(list)
     for trial in trials:
-        by_corpus[corpus(trial.enrol)].append(trial)
+        by_corpus[corpus(speaker(trial.enrol))].append(trial)
     figures = {
         name: measure(own, embeddings)
         for name, own in sorted(by_corpus.items())
