@@ -213,7 +213,7 @@ def seconds_per_second(teacher) -> float:
 def main() -> None:
     """Parse the arguments, score, print."""
     # What the YAML of a training names is the classes alone.
-    from unseen_trials import corpus, measure
+    from unseen_trials import corpus, measure, speaker
 
     from speechbrain_siamese.dataio.decoding import decode
     from speechbrain_siamese.dataio.manifests import read_trials
@@ -233,7 +233,7 @@ def main() -> None:
     by_corpus = defaultdict(list)
     for trial in trials:
         if {trial.enrol, trial.test} <= wavs.keys():
-            by_corpus[corpus(trial.enrol)].append(trial)
+            by_corpus[corpus(speaker(trial.enrol))].append(trial)
 
     figures = {}
     print(f"{'teacher      corpus   EER (95 %)':<46} CPU s per s of audio")

@@ -7,6 +7,7 @@ import pytest
 
 from speechbrain_siamese.utils.intervals import (
     bootstrap_band,
+    bootstrap_difference,
     bootstrap_interval,
 )
 from speechbrain_siamese.utils.metrics import eer, min_dcf
@@ -43,6 +44,20 @@ def test_bootstrap_equals_repeating_the_trials(metric, speakers):
         scores, labels, names[enrol], names[test], metric, 0.9, 30, seed=11
     )
     assert found == pytest.approx(tuple(expected), abs=1e-12)
+
+
+def test_difference_equals_repeating_the_trials_for_both_systems():
+    scores, labels, enrol, test = speaker_trials(0, 6)
+    others = speaker_trials(1, 6)[0].round(1)
+    values = [
+        eer(scores[rows], labels[rows])[0] - eer(others[rows], labels[rows])[0]
+        for rows in rows_of_draws(30, 11, labels, enrol, test)
+    ]
+    found = bootstrap_difference(
+        scores, others, labels, enrol, test, "eer", 0.9, 30, seed=11
+    )
+    assert found == pytest.approx(np.quantile(values, [0.05, 0.95]), abs=1e-12)
+    assert found[0] < found[1]
 
 
 def rows_of_draws(draws, seed, labels, enrol, test):
