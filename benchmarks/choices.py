@@ -61,6 +61,11 @@ CHOICES = {
         "--speed_voices=True",
         "--speeds=[90,100,110]",
     ],
+    "narrow, five speeds as speakers": [
+        *NARROW,
+        "--speed_voices=True",
+        "--speeds=[82,91,100,110,121]",
+    ],
     "narrow, averaged weights": [*NARROW, "--average_decay=0.99"],
     "narrow, 3 s": [*NARROW, "--window_len=3"],
     # pip has to have put it there: see teachers.py.

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from runs import ROOT, command, recorded, told_command, train
-from unseen_trials import corpus
+from trial_records import by_corpus, described
 
 from speechbrain_siamese.dataio.datasets import read_manifest
 from speechbrain_siamese.dataio.pairs import make_pairs
@@ -92,18 +92,6 @@ def run(name: str, data: Path, folder: Path, minutes: float) -> dict:
             "training": training_trials(model, output / "prepared"),
             **held_out_trials(model, output, data),
         },
-    }
-
-
-def described(speakers, enrol, test, labels, scores) -> dict:
-    """Trials for a record; ``speakers`` are those of the utterances."""
-    people, number = np.unique(np.asarray(speakers), return_inverse=True)
-    return {
-        "speakers": people.tolist(),
-        "enrol": number[enrol].tolist(),
-        "test": number[test].tolist(),
-        "labels": "".join(str(int(label)) for label in labels),
-        "scores": [round(score, 5) for score in scores.tolist()],
     }
 
 
@@ -177,23 +165,6 @@ def held_out_trials(model, output: Path, data: Path) -> dict[str, dict]:
         )
         for key, trials in zip(("time", "unseen"), kept, strict=True)
     }
-
-
-def by_corpus(trials: dict) -> dict[str, dict]:
-    """Trials of unseen people, apart by the letters that begin a name."""
-    corpora = [corpus(name) for name in trials["speakers"]]
-    own = np.array(corpora)[trials["enrol"]]
-    parts = {}
-    for name in sorted(set(corpora)):
-        kept = np.flatnonzero(own == name)
-        parts[name] = {
-            "speakers": trials["speakers"],
-            **{
-                key: [trials[key][trial] for trial in kept]
-                for key in ("enrol", "test", "labels", "scores")
-            },
-        }
-    return parts
 
 
 def figures(record: dict) -> dict[str, dict]:
