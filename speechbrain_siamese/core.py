@@ -162,7 +162,7 @@ class SiameseBrain(GlobalBatchBrain):
         if "teacher_cost" in self.modules:
             loss = loss + self.hparams.teacher_weight * (
                 self.modules.teacher_cost(
-                    embeddings, gather_batch(batch.teacher.data)
+                    embeddings, gather_batch(self._targets(batch))
                 )
             )
         if self.hparams.classifier_weight:
@@ -181,6 +181,13 @@ class SiameseBrain(GlobalBatchBrain):
             speed = int(self.hparams.speed_perturb.samp_index)
             labels = labels + speed * len(self.train_sampler.rows_of)
         return labels
+
+    def _targets(self, batch):
+        """What the teacher says of what this process heard, (batch, dim)."""
+        targets = batch.teacher.data
+        if targets.ndim == 3:
+            targets = targets[:, int(self.hparams.speed_perturb.samp_index)]
+        return targets
 
     def _pair_loss(self, embeddings, labels):
         """The loss, over the pairs that a miner picks where there is one."""

@@ -344,6 +344,7 @@ def test_a_teacher_and_changed_sound_guide_a_training(
         noise_share=0.5,
         reverb_share=0.5,
         codec_share=0.25,
+        speed_voices=True,
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     kept = list((output / "prepared" / "teacher").glob("*.npz"))

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from speechbrain.augment.time_domain import SpeedPerturb
 from speechbrain.utils.logger import get_logger
 from torch.nn.functional import normalize
 from torchaudio.functional import resample
@@ -43,7 +45,8 @@ class TeacherTargets:
     grid : WindowGrid
         Over these rows.
     embeddings : torch.Tensor
-        (windows, dim), in the order of the grid; NaN where there is none.
+        (windows, dim), in the order of the grid, or (windows, speeds, dim);
+        NaN where there is none.
 
     Example
     -------
@@ -64,12 +67,12 @@ class TeacherTargets:
         self._grid = grid
         unit = normalize(embeddings, dim=-1)
         # What all of the corpus has in common tells nobody from another.
-        self._targets = unit - unit.nanmean(dim=0)
+        self._targets = unit - unit.flatten(0, -2).nanmean(dim=0)
 
     @property
     def dim(self) -> int:
         """Size of the teacher's embedding."""
-        return self._targets.shape[1]
+        return self._targets.shape[-1]
 
     def __call__(
         self, name: str, start: str | int, stop: str | int
@@ -89,7 +92,8 @@ class TeacherTargets:
         -------
         torch.Tensor
             Embedding of the window that overlaps most, of unit length before
-            the corpus mean was taken off, (dim,); NaN where there is none.
+            the corpus mean was taken off, (dim,) or (speeds, dim); NaN where
+            there is none.
         """
         window = self._grid.nearest(
             [self._row_of[name]], [int(start)], [int(stop)]
@@ -104,6 +108,7 @@ def teacher_targets(
     folder: str | Path,
     window_seconds: float,
     hop_seconds: float,
+    speed_perturb: SpeedPerturb | None = None,
 ) -> TeacherTargets:
     """Let the teacher listen to all rows, unless it has done so before.
 
@@ -124,6 +129,9 @@ def teacher_targets(
         Length of a window.
     hop_seconds : float
         From one window to the next.
+    speed_perturb : SpeedPerturb or None
+        SpeechBrain's. With it the teacher hears every window at each of its
+        speeds, and targets have an axis for them.
 
     Returns
     -------
@@ -141,12 +149,24 @@ def teacher_targets(
     trait = [teacher.fingerprint, sample_rate, window, hop, _stamps(rows)]
     digest = hashlib.sha256(json.dumps(trait).encode()).hexdigest()[:16]
     cache = EmbeddingCache(folder, digest)
-    names, wavs = list(rows), [row["wav"] for row in rows.values()]
+    names = list(rows)
     keys = [
         f"{names[row]}|{start}"
         for row, start in zip(grid.rows, grid.starts, strict=True)
     ]
-    reasons = _embed_windows(teacher, grid, wavs, sample_rate, keys, cache)
+    heard = [(keys, None)]
+    if speed_perturb:
+        heard = [
+            # What is heard as it is has the key that it has without speeds.
+            (keys if speed == 100 else [f"{k}|{speed}" for k in keys], change)
+            for speed, change in zip(
+                speed_perturb.speeds, speed_perturb.resamplers, strict=True
+            )
+        ]
+    reasons = []
+    for own, change in heard:
+        windows = _Windows(grid, [r["wav"] for r in rows.values()], change)
+        reasons += _embed_windows(teacher, windows, sample_rate, own, cache)
     if not cache.found:
         raise ValueError(
             f"the teacher can embed none of {len(keys)} windows; the first: "
@@ -157,11 +177,16 @@ def teacher_targets(
             "the teacher cannot embed %d of %d windows, which are learnt "
             "without it; the first: %s",
             len(reasons),
-            len(keys),
+            len(keys) * len(heard),
             reasons[0],
         )
     nothing = np.full_like(next(iter(cache.found.values())), np.nan)
-    found = np.stack([cache.found.get(key, nothing) for key in keys])
+    found = np.stack(
+        [[cache.found.get(key, nothing) for key in own] for own, _ in heard],
+        axis=1,
+    )
+    if not speed_perturb:
+        found = found[:, 0]
     return TeacherTargets(names, grid, torch.from_numpy(found))
 
 
@@ -181,9 +206,32 @@ def _stamps(rows) -> list:
     ]
 
 
-def _embed_windows(teacher, grid, wavs, rate, keys, cache) -> list[str]:
+@dataclass(frozen=True)
+class _Windows:
+    """Windows of files, as they are or changed."""
+
+    grid: WindowGrid
+    wavs: list[str]
+    change: Callable | None
+    read: ReadStretch = field(default_factory=ReadStretch)
+
+    def sound(self, chosen: Sequence[int]) -> torch.Tensor:
+        """Some of them, of one length, (windows, samples)."""
+        grid = self.grid
+        clips = torch.stack(
+            [
+                self.read(
+                    self.wavs[grid.rows[i]], grid.starts[i], grid.stops[i]
+                )
+                for i in chosen
+            ]
+        )
+        return self.change(clips) if self.change else clips
+
+
+def _embed_windows(teacher, windows, rate, keys, cache) -> list[str]:
     """Fill the cache; the reasons of the windows that cannot be embedded."""
-    read, reasons = ReadStretch(), []
+    grid, reasons = windows.grid, []
     left = [i for i, key in enumerate(keys) if key not in cache.found]
     saved = time.monotonic()
     # No bar where there is no terminal: a log has no use for it.
@@ -195,15 +243,11 @@ def _embed_windows(teacher, grid, wavs, rate, keys, cache) -> list[str]:
         disable=None,
     ) as bar:
         for chosen in _batches(grid, left):
-            clips = [
-                read(wavs[grid.rows[i]], grid.starts[i], grid.stops[i])
-                for i in chosen
-            ]
-            sound = resample(torch.stack(clips), rate, teacher.sample_rate)
+            sound = resample(windows.sound(chosen), rate, teacher.sample_rate)
             for i, answer in zip(chosen, teacher.embed(sound), strict=True):
                 if isinstance(answer, str):
-                    row, start = grid.rows[i], grid.starts[i] / rate
-                    reasons.append(f"{wavs[row]} at {start:.1f} s: {answer}")
+                    file, start = windows.wavs[grid.rows[i]], grid.starts[i]
+                    reasons.append(f"{file} at {start / rate:.1f} s: {answer}")
                 else:
                     cache.found[keys[i]] = answer
             bar.update(len(chosen))

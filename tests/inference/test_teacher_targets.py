@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from speechbrain.augment.time_domain import SpeedPerturb
 
 from speechbrain_siamese.dataio.datasets import read_manifest
 from speechbrain_siamese.dataio.manifests import Row, write_manifest
@@ -69,7 +70,9 @@ def dataset(tmp_path, sound):
     return read_manifest(str(tmp_path / "train.csv"), str(tmp_path))
 
 
-def taught(encode, dataset, tmp_path, rate=RATE, name="levels", hop=0.5):
+def taught(
+    encode, dataset, tmp_path, rate=RATE, name="levels", hop=0.5, speeds=None
+):
     return teacher_targets(
         Teacher(encode, rate, name),
         dataset.data,
@@ -77,6 +80,7 @@ def taught(encode, dataset, tmp_path, rate=RATE, name="levels", hop=0.5):
         tmp_path / "teacher",
         window_seconds=1.0,
         hop_seconds=hop,
+        speed_perturb=speeds,
     )
 
 
@@ -134,6 +138,24 @@ def test_teacher_hears_at_its_own_rate(dataset, tmp_path):
     encoder = Levels()
     taught(encoder, dataset, tmp_path, rate=1600)
     assert sorted(encoder.heard) == [(2, 640), (15, 1600)]
+
+
+def test_every_window_is_heard_at_each_speed(dataset, tmp_path, sound):
+    plain = taught(Levels(), dataset, tmp_path)
+    encoder, speeds = Levels(), SpeedPerturb(RATE, speeds=[80, 100])
+    targets = taught(encoder, dataset, tmp_path, speeds=speeds)
+    # At their own speed they had been heard.
+    assert sorted(encoder.heard) == [(2, 500), (15, 1250)]
+
+    # Units as heard; the mean over all of both speeds is taken off.
+    slow, own = targets("row0", 0, 900)
+    part = torch.from_numpy(sound[0, :1000]).float()[None]
+    heard = Levels()(speeds.resamplers[0](part))[0]
+    window = Levels()(part)[0]
+    step = heard / heard.norm() - window / window.norm()
+    assert torch.allclose(slow - own, step, atol=1e-4)
+    other = targets("row1", 2000, 2900)[1] - plain("row1", 2000, 2900)
+    assert torch.allclose(own - plain("row0", 0, 900), other, atol=1e-6)
 
 
 def test_nothing_is_heard_twice(dataset, tmp_path):

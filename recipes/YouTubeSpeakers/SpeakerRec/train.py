@@ -162,6 +162,8 @@ def add_teacher(hparams, train, run_opts):
             folder,
             hparams["teacher_window"],
             hparams["teacher_hop"],
+            # At another speed it is another voice's, for the teacher too.
+            hparams["speed_perturb"] if hparams["speed_voices"] else None,
         )
 
     # One process listens, the others find what it kept.
