@@ -28,13 +28,18 @@ def command(
     minutes: float,
     settings: Sequence[str],
     clips: bool = True,
+    left_out: Path | None = None,
 ) -> list[str]:
-    """The user's command for one training on ``data``."""
+    """The user's command for one training on ``data``.
+
+    ``left_out`` lists those who do not train; None for the protocol's list.
+    """
+    left_out = left_out or data / "protocol" / "unseen_speakers.txt"
     options = [
         f"--data_folder={data / 'raw'}",
         "--trim_start=12",
         "--trim_end=12",
-        f"--exclude_speakers={data / 'protocol' / 'unseen_speakers.txt'}",
+        f"--exclude_speakers={left_out}",
         f"--max_minutes={minutes:g}",
         "--number_of_epochs=1000",
         f"--output_folder={output}",

@@ -1,0 +1,351 @@
+"""Who recognises people it has never heard: our model beside its peers.
+
+> python benchmarks/accuracy.py --data=<folder> [--only siamese ecapa_512]
+
+The folder holds ``raw/``, ``clips/`` and ``protocol/`` (unseen_speakers.txt
+and trials_unseen.txt, whose paths begin in ``clips/``). Each system is trained
+by the user's own command, on the same people, with the same augmentation, for
+the same time, and scores the trials through SpeechBrain's stock class. Each
+finished run is recorded in ``benchmarks/results/accuracy/`` with the score of
+every trial; what is recorded is not done again, and a run that was broken off
+goes on. ``--quick`` trains nothing: it recomputes the tables from the records.
+
+Intervals hold 95 % of resampled speakers. A system is below another where the
+paired interval of the difference is. Multiply-adds are those of torch's
+counter, for a second of audio; seconds of embedding those of one run on that
+machine. The last line is JSON: the EER on Malayalam (``eer_ml``) and on
+LibriSpeech (``eer_ls``), the mean over the seeds that there are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import functools
+import json
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from runs import ROOT, command, recorded, told_command, train
+from speechbrain.inference.speaker import SpeakerRecognition
+from torch.utils.flop_counter import FlopCounterMode
+from trial_records import by_corpus, described
+from unseen_trials import embed, speaker
+
+from speechbrain_siamese.dataio.trial_table import read_trial_table
+from speechbrain_siamese.utils.intervals import (
+    bootstrap_difference,
+    bootstrap_interval,
+)
+from speechbrain_siamese.utils.metrics import eer, min_dcf
+
+RESULTS = ROOT / "benchmarks" / "results" / "accuracy"
+TRIALS = RESULTS / "trials.json"
+
+#: Validation people alone are held out: the unseen ones have a list.
+HELD_OUT = ["--test_speakers=0", "--test_sessions=0", "--test_time=0"]
+
+#: SpeechBrain's VoxCeleb recipe: random weights, AAM-softmax alone.
+PEER = [
+    *HELD_OUT,
+    "--pretrained_path=null",
+    "--lr_factors={}",
+    "--pair_weight=0",
+]
+
+
+class System(NamedTuple):
+    """What is trained: YAML file, settings, from short clips too or not."""
+
+    yaml: str
+    settings: list[str]
+    clips: bool = True
+
+
+SYSTEMS = {
+    "siamese": System("siamese.yaml", HELD_OUT),
+    # Its pairs grow with the square of the speakers: the long recordings.
+    "two_tower": System(
+        "siamese_two_tower.yaml", ["--imagenet_weights=False"], clips=False
+    ),
+    "ecapa_512": System(
+        "siamese_ecapa.yaml", [*PEER, "--channels=[512,512,512,512,1536]"]
+    ),
+    "ecapa_1024": System("siamese_ecapa.yaml", PEER),
+    "xvector": System(
+        "siamese_ecapa.yaml",
+        [
+            *PEER,
+            # Its own number of bins and of outputs, as SpeechBrain has them.
+            "--n_mels=40",
+            "--embedding_dim=512",
+            "--embedding_model=!new:speechbrain.lobes.models.Xvector.Xvector",
+        ],
+    ),
+}
+
+
+class Run(NamedTuple):
+    """One training."""
+
+    system: str
+    seed: int = 1986
+    minutes: float = 30.0
+    #: Share of the people who train; those left out follow from the seed.
+    people: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """Of its record and folder."""
+        share = f"_{self.people:g}" if self.people < 1 else ""
+        return f"{self.system}_{self.seed}_{self.minutes:g}min{share}"
+
+
+RUNS = (
+    *(Run(system) for system in SYSTEMS),
+    *(Run("siamese", seed) for seed in (7, 42)),
+    *(Run("ecapa_512", seed) for seed in (7, 42)),
+    *(Run("siamese", minutes=minutes) for minutes in (10, 60)),
+    *(Run("siamese", people=share) for share in (0.25, 0.5)),
+)
+
+
+def left_out(run: Run, data: Path, folder: Path) -> Path:
+    """List of those who do not train: the unseen, and some of the others."""
+    unseen = data / "protocol" / "unseen_speakers.txt"
+    if run.people == 1:
+        return unseen
+    kept_out = set(unseen.read_text().split())
+    generator = np.random.default_rng(run.seed)
+    # Of each folder apart, or few with long recordings might be left.
+    for part in ("raw", "clips"):
+        people = sorted(
+            path.name
+            for path in (data / part).iterdir()
+            if path.is_dir() and path.name not in kept_out
+        )
+        count = round((1 - run.people) * len(people))
+        kept_out |= set(generator.choice(people, count, replace=False).tolist())
+    path = folder / f"{run.name}_left_out.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(sorted(kept_out)) + "\n")
+    return path
+
+
+def do(run: Run, data: Path, folder: Path) -> dict:
+    """Train, if that is not done, and score the trials once."""
+    output, system = folder / run.name, SYSTEMS[run.system]
+    arguments = command(
+        system.yaml,
+        data,
+        output,
+        run.minutes,
+        [f"--seed={run.seed}", *system.settings],
+        system.clips,
+        left_out(run, data, folder),
+    )
+    usage = train(arguments, output)
+    report = json.loads((output / "metrics.json").read_text())
+    return {
+        "system": run.system,
+        "command": told_command(arguments, data, folder),
+        **usage,
+        "seed": run.seed,
+        "minutes": report["training_minutes"],
+        "steps": report["training_steps"],
+        "people": run.people,
+        "data": report["data"]["train"],
+        "hours": hours_of(output / "prepared" / "train.csv"),
+        "valid_eer": report["valid"]["eer"],
+        **cost(output / "export"),
+        "scores": scores(output / "export", data),
+    }
+
+
+def hours_of(manifest: Path) -> float:
+    """Hours of speech of a manifest."""
+    with manifest.open(encoding="utf-8", newline="") as file:
+        seconds = sum(float(row["duration"]) for row in csv.DictReader(file))
+    return seconds / 3600
+
+
+@torch.no_grad()
+def cost(export: Path) -> dict[str, float]:
+    """Parameters, multiply-adds and seconds for a second of audio."""
+    model = SpeakerRecognition.from_hparams(source=str(export))
+    rate, seconds = model.audio_normalizer.sample_rate, 60
+    wavs = 0.1 * torch.randn(1, seconds * rate)
+    with FlopCounterMode(display=False) as counter:
+        model.encode_batch(wavs)
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        model.encode_batch(wavs)
+        times.append(time.perf_counter() - started)
+    encoder = model.mods.embedding_model
+    return {
+        "parameters": sum(weight.numel() for weight in encoder.parameters()),
+        # A multiply-add is two operations to the counter.
+        "multiply_adds": counter.get_total_flops() / 2 / seconds,
+        "embed_seconds": min(times) / seconds,
+    }
+
+
+def trial_list(data: Path) -> dict:
+    """The trials, with their files; kept beside the records."""
+    table = read_trial_table(data / "protocol" / "trials_unseen.txt")
+    nothing = np.zeros(len(table.labels))
+    listed = described(
+        [speaker(name) for name in table.names],
+        table.enrol,
+        table.test,
+        table.labels,
+        nothing,
+    )
+    del listed["scores"]
+    TRIALS.parent.mkdir(parents=True, exist_ok=True)
+    TRIALS.write_text(json.dumps(listed, separators=(",", ":")) + "\n")
+    return listed
+
+
+def scores(export: Path, data: Path) -> list[float]:
+    """Cosine of every trial, in the order of the list."""
+    table = read_trial_table(data / "protocol" / "trials_unseen.txt")
+    found = embed(str(export), data / "clips", table.names)
+    unit = torch.nn.functional.normalize(
+        torch.stack([found[name] for name in table.names]), dim=-1
+    )
+    cosines = (unit[table.enrol] * unit[table.test]).sum(dim=-1)
+    return [round(score, 5) for score in cosines.tolist()]
+
+
+def figures(record: dict, listed: dict) -> dict[str, dict]:
+    """EER and minDCF with their intervals, by corpus."""
+    found = {}
+    trials = {**listed, "scores": record["scores"]}
+    for corpus, own in by_corpus(trials).items():
+        sides = sides_of(own)
+        found[corpus] = {
+            "eer": eer(*sides[:2])[0],
+            "eer_interval": bootstrap_interval(*sides),
+            "min_dcf": min_dcf(*sides[:2]),
+            "min_dcf_interval": bootstrap_interval(
+                *sides, metric="min_dcf_0.01"
+            ),
+        }
+    return found
+
+
+def sides_of(trials: dict) -> tuple[np.ndarray, ...]:
+    """Scores, labels, and the speakers of both sides."""
+    speakers = np.array(trials["speakers"])
+    return (
+        np.array(trials["scores"]),
+        np.array([int(label) for label in trials["labels"]]),
+        speakers[trials["enrol"]],
+        speakers[trials["test"]],
+    )
+
+
+def percent(value: float, interval: tuple[float, float]) -> str:
+    """A share with its interval."""
+    low, high = interval
+    return f"{100 * value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def print_runs(records: dict[Run, dict], listed: dict) -> dict:
+    """One row a run; returns the figures."""
+    print(
+        "run                         people           steps   clips  parameters"
+        "  MMAC/s  ms/s  EER, Malayalam        minDCF  EER, LibriSpeech"
+    )
+    found = {}
+    for run, record in records.items():
+        own = found[run] = figures(record, listed)
+        batch = 16 if run.system == "two_tower" else 64
+        print(
+            f"{run.name:<28}{record['data'].split(',')[0]:<17}"
+            f"{record['steps']:5}{batch * record['steps']:8}"
+            f"{record['parameters'] / 1e6:10.2f} M"
+            f"{record['multiply_adds'] / 1e6:8.0f}"
+            f"{1000 * record['embed_seconds']:6.1f}  "
+            + percent(own["ml"]["eer"], own["ml"]["eer_interval"]).ljust(22)
+            + f"{own['ml']['min_dcf']:.3f}   "
+            + percent(own["ls"]["eer"], own["ls"]["eer_interval"])
+        )
+    return found
+
+
+def print_differences(records: dict[Run, dict], listed: dict) -> None:
+    """Our model beside each other system, on the same trials and draws."""
+    ours = records.get(Run("siamese"))
+    for run, record in records.items():
+        if ours is None or run != Run(run.system) or run.system == "siamese":
+            continue
+        sides = [
+            sides_of(by_corpus({**listed, "scores": own["scores"]})["ml"])
+            for own in (ours, record)
+        ]
+        low, high = bootstrap_difference(
+            sides[0][0], sides[1][0], *sides[0][1:]
+        )
+        said = "below" if high < 0 else "above" if low > 0 else "not apart"
+        print(
+            f"Malayalam, siamese less {run.system}: "
+            f"{100 * low:.1f} to {100 * high:.1f} points: {said}"
+        )
+
+
+def main() -> None:
+    """Train what is not recorded yet, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--work", type=Path, default=Path("results/accuracy"))
+    parser.add_argument("--only", nargs="*", choices=SYSTEMS)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    if options.data is None and not options.quick:
+        parser.error("--data is needed to train")
+    if not options.quick:
+        listed = trial_list(options.data)
+    elif TRIALS.is_file():
+        listed = json.loads(TRIALS.read_text())
+    else:
+        parser.error(f"nothing is recorded yet: there is no {TRIALS}")
+    records = {}
+    for run in RUNS:
+        if options.only and run.system not in options.only:
+            continue
+        make = None
+        if not options.quick:
+            make = functools.partial(
+                do, run, options.data.resolve(), options.work.resolve()
+            )
+        found = recorded(RESULTS / f"{run.name}.json", make)
+        if found:
+            records[run] = found
+    found = print_runs(records, listed)
+    print_differences(records, listed)
+    seeds = defaultdict(list)
+    for run, own in found.items():
+        if run == Run(run.system, run.seed):
+            seeds[run.system].append(own)
+    print(
+        json.dumps(
+            {
+                f"eer_{corpus}": {
+                    system: float(np.mean([own[corpus]["eer"] for own in each]))
+                    for system, each in seeds.items()
+                }
+                for corpus in ("ml", "ls")
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
