@@ -170,7 +170,7 @@ def check_speeds(
         raise ValueError("speeds is empty, expected percents: [100] for none")
     for speed in speeds:
         check_range("speeds", speed, 50, 200, "percent")
-    own = getattr(speed_perturb, "speeds", speeds)
+    own = getattr(speed_perturb, "speeds", [100] if voices else speeds)
     if max(own) > max(speeds):
         raise ValueError(
             f"speed_perturb has a speed of {max(own)} %, more than any of "

@@ -140,6 +140,8 @@ def test_speeds_that_make_other_speakers_must_hold_their_own():
         check_speeds([90, 110], perturb, voices=True)
     with pytest.raises(ValueError, match="expected the same"):
         check_speeds([100, 110], perturb, voices=True)
+    with pytest.raises(ValueError, match="expected the same"):
+        check_speeds([90, 100], None, voices=True)
     perturb = SpeedPerturb(orig_freq=16000, speeds=[90, 100])
     check_speeds([90, 100], perturb, voices=True)
 
