@@ -196,7 +196,7 @@ def cost(export: Path) -> dict[str, float]:
 
 
 def trial_list(data: Path) -> dict:
-    """The trials, with their files; kept beside the records."""
+    """The trials without scores, which the records hold in this order."""
     table = read_trial_table(data / "protocol" / "trials_unseen.txt")
     nothing = np.zeros(len(table.labels))
     listed = described(
@@ -207,8 +207,6 @@ def trial_list(data: Path) -> dict:
         nothing,
     )
     del listed["scores"]
-    TRIALS.parent.mkdir(parents=True, exist_ok=True)
-    TRIALS.write_text(json.dumps(listed, separators=(",", ":")) + "\n")
     return listed
 
 
@@ -310,11 +308,11 @@ def main() -> None:
     options = parser.parse_args()
     if options.data is None and not options.quick:
         parser.error("--data is needed to train")
-    if not options.quick:
-        listed = trial_list(options.data)
-    elif TRIALS.is_file():
-        listed = json.loads(TRIALS.read_text())
-    else:
+    listed = recorded(
+        TRIALS,
+        None if options.quick else functools.partial(trial_list, options.data),
+    )
+    if listed is None:
         parser.error(f"nothing is recorded yet: there is no {TRIALS}")
     records = {}
     for run in RUNS:
