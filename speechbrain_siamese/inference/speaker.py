@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,14 @@ from speechbrain.inference.speaker import SpeakerRecognition
 from speechbrain.utils.data_utils import split_path
 from speechbrain.utils.fetching import fetch
 
-from speechbrain_siamese.dataio.decoding import decode
+from speechbrain_siamese.dataio.decoding import (
+    DecodingError,
+    decode,
+    decode_blocks,
+)
+from speechbrain_siamese.inference.long_files import embed_in_blocks
+from speechbrain_siamese.lobes.densenet import DenseNetEncoder
+from speechbrain_siamese.lobes.features import LogMel
 from speechbrain_siamese.processing.scoring import MEASURES
 from speechbrain_siamese.utils.calibration import Calibration
 from speechbrain_siamese.utils.decision import Decision
@@ -92,6 +100,13 @@ class SiameseRecognition(SpeakerRecognition):
         ValueError
             If the file is missing or is no audio.
         """
+        samples = decode(
+            self._local(path, savedir), self.audio_normalizer.sample_rate
+        )
+        return torch.from_numpy(samples).to(self.device)
+
+    def _local(self, path: str | Path, savedir: str | Path | None) -> Path:
+        """Where a file is on this machine; it is fetched if need be."""
         local = Path(path)
         parts = local.parts
         in_hub = len(parts) == 3 and not Path(parts[0]).exists()
@@ -99,8 +114,53 @@ class SiameseRecognition(SpeakerRecognition):
             # A URL, or <user>/<repository>/<file> on the hub.
             source, name = split_path(str(path))
             local = Path(fetch(name, source=source, savedir=savedir))
-        samples = decode(local, self.audio_normalizer.sample_rate)
-        return torch.from_numpy(samples).to(self.device)
+        return local
+
+    def embed_file(
+        self, path: str | Path, savedir: str | Path | None = None
+    ) -> torch.Tensor:
+        """Embed a file; the memory that it takes does not grow with length.
+
+        It is the embedding that ``encode_batch`` gives of the loaded file,
+        within rounding. Where the export's encoder does not look at windows
+        of its own, such as SpeechBrain's, the whole file is loaded.
+
+        Arguments
+        ---------
+        path : str or Path
+            As for ``load_audio``.
+        savedir : str, Path or None
+            Where a fetched file is put.
+
+        Returns
+        -------
+        torch.Tensor
+            (1, 1, dim)
+
+        Raises
+        ------
+        ValueError
+            If the file is no audio, silent, or too short.
+        """
+        encoder = self.mods.embedding_model
+        features = self.mods.compute_features
+        if not (
+            isinstance(encoder, DenseNetEncoder)
+            and isinstance(features, LogMel)
+        ):
+            return self.encode_batch(self.load_audio(path, savedir)[None])
+        self.mods.eval()
+        read = functools.partial(
+            decode_blocks,
+            self._local(path, savedir),
+            self.audio_normalizer.sample_rate,
+        )
+        try:
+            return embed_in_blocks(read, features, encoder, self.device)
+        except DecodingError:
+            raise
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
 
     @torch.no_grad()
     def encode_batch(
@@ -171,16 +231,21 @@ class SiameseRecognition(SpeakerRecognition):
         prediction : torch.Tensor
             True for one voice, (batch, 1), bool.
         """
+        return self._decide(
+            self.encode_batch(wavs1, wav1_lens),
+            self.encode_batch(wavs2, wav2_lens),
+            threshold,
+        )
+
+    def _decide(self, first, second, threshold):
+        """Score of each pair of embeddings, and whether it is one voice."""
         if threshold is None:
             threshold = self.hparams.threshold
         if self.measure == "euclidean":
-            first = self.encode_batch(wavs1, wav1_lens)
-            second = self.encode_batch(wavs2, wav2_lens)
             score = -torch.linalg.vector_norm(first - second, dim=-1)
-            return score, score > threshold
-        return super().verify_batch(
-            wavs1, wavs2, wav1_lens, wav2_lens, threshold
-        )
+        else:
+            score = self.similarity(first, second)
+        return score, score > threshold
 
     def verify_files(
         self,
@@ -207,10 +272,10 @@ class SiameseRecognition(SpeakerRecognition):
         prediction : torch.Tensor
             True for one voice, (1,), bool.
         """
-        score, prediction = self.verify_batch(
-            self.load_audio(path_x, savedir).unsqueeze(0),
-            self.load_audio(path_y, savedir).unsqueeze(0),
-            threshold=threshold,
+        score, prediction = self._decide(
+            self.embed_file(path_x, savedir),
+            self.embed_file(path_y, savedir),
+            threshold,
         )
         return score[0], prediction[0]
 
@@ -240,10 +305,7 @@ class SiameseRecognition(SpeakerRecognition):
         decision = self.decision
         calibration = decision.calibration
         embeddings = torch.cat(
-            [
-                self.encode_batch(self.load_audio(path)[None])[:, 0].cpu()
-                for path in (path_x, path_y)
-            ]
+            [self.embed_file(path)[:, 0].cpu() for path in (path_x, path_y)]
         )
         pair = np.array([0]), np.array([1])
         scores = MEASURES[self.measure](embeddings, *pair)

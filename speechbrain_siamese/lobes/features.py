@@ -116,6 +116,23 @@ class LogMel(torch.nn.Module):
             log_mel=False,
         )
 
+    def log_power(self, wavs: torch.Tensor) -> torch.Tensor:
+        """Compute the images, without looking for the end of an item.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms, (batch, time).
+
+        Returns
+        -------
+        torch.Tensor
+            Natural logarithm of the mel power, (batch, frames, n_mels).
+        """
+        power = self.filterbank(spectral_magnitude(self.stft(wavs)))
+        frames = -(-wavs.shape[-1] // self.hop_samples)
+        return power[:, :frames].clamp(min=_POWER_FLOOR).log()
+
     @fwd_default_precision(cast_inputs=torch.float32)
     def forward(self, wavs: torch.Tensor) -> torch.Tensor:
         """Compute the images.
@@ -131,10 +148,9 @@ class LogMel(torch.nn.Module):
             Natural logarithm of the mel power, (batch, frames, n_mels);
             ``PADDING`` in the frames behind the end of an item.
         """
-        power = self.filterbank(spectral_magnitude(self.stft(wavs)))
-        frames = -(-wavs.shape[-1] // self.hop_samples)
-        feats = power[:, :frames].clamp(min=_POWER_FLOOR).log()
-        starts = torch.arange(frames, device=wavs.device) * self.hop_samples
+        feats = self.log_power(wavs)
+        frames = torch.arange(feats.shape[1], device=wavs.device)
+        starts = frames * self.hop_samples
         behind = starts[None, :] >= sample_counts(wavs)[:, None]
         return feats.masked_fill(behind[:, :, None], PADDING)
 

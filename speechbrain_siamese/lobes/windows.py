@@ -9,15 +9,31 @@ that an embedding does not depend on what else is in the batch.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 
 from speechbrain_siamese.lobes.features import frame_is_valid
 
 
+def frame_power(feats: torch.Tensor) -> torch.Tensor:
+    """Power of each frame, of all its bins.
+
+    Arguments
+    ---------
+    feats : torch.Tensor
+        Log-mel power (natural logarithm), (…, frames, bins).
+
+    Returns
+    -------
+    torch.Tensor
+        Natural logarithm, (…, frames).
+    """
+    return torch.logsumexp(feats, dim=-1)
+
+
 def frame_is_loud(
-    feats: torch.Tensor, valid: torch.Tensor, range_db: float, context: int = 10
+    power: torch.Tensor, valid: torch.Tensor, range_db: float, context: int = 10
 ) -> torch.Tensor:
     """Tell speech from pauses by the power of each frame.
 
@@ -26,8 +42,8 @@ def frame_is_loud(
 
     Arguments
     ---------
-    feats : torch.Tensor
-        Log-mel power (natural logarithm), (batch, frames, bins).
+    power : torch.Tensor
+        As ``frame_power`` gives it, (batch, frames).
     valid : torch.Tensor
         Real frames, (batch, frames), bool.
     range_db : float
@@ -42,7 +58,6 @@ def frame_is_loud(
     torch.Tensor
         True where a frame is valid and loud, (batch, frames), bool.
     """
-    power = torch.logsumexp(feats, dim=-1)
     level = torch.stack(
         [
             item[keep].quantile(0.95) if keep.any() else item.max()
@@ -51,37 +66,12 @@ def frame_is_loud(
     )
     loud = power > level[:, None] - range_db * math.log(10) / 10
     near = torch.nn.functional.max_pool1d(
-        (loud & valid).to(feats.dtype)[:, None],
+        (loud & valid).to(power.dtype)[:, None],
         kernel_size=2 * context + 1,
         stride=1,
         padding=context,
     )
     return (near[:, 0] > 0) & valid
-
-
-def window_starts(frames: int, window: int) -> list[int]:
-    """First frame of each window over a recording, the last aligned to the end.
-
-    Arguments
-    ---------
-    frames : int
-        Frames of the recording, at least ``window``.
-    window : int
-        Frames of a window.
-
-    Returns
-    -------
-    list of int
-
-    Example
-    -------
-    >>> window_starts(500, 200)
-    [0, 200, 300]
-    """
-    starts = list(range(0, frames - window + 1, window))
-    if starts[-1] + window < frames:
-        starts.append(frames - window)
-    return starts
 
 
 def cut_windows(
@@ -116,15 +106,78 @@ def cut_windows(
     >>> weights
     tensor([2., 2., 1.])
     """
-    frames = image.shape[0]
-    if frames < window:
-        repeats = -(-window // frames)
-        tiled = image.repeat(repeats, 1)[:window]
-        return tiled[None], image.new_tensor([float(frames)])
-    starts = window_starts(frames, window)
-    windows = torch.stack([image[start : start + window] for start in starts])
-    ends = torch.tensor([0] + [start + window for start in starts])
-    return windows, ends.diff().to(image)
+    lots = [*windows_of_pieces([image], window)]
+    return (
+        torch.cat([windows for windows, _ in lots]),
+        torch.cat([weights for _, weights in lots]),
+    )
+
+
+def windows_of_pieces(
+    pieces: Iterable[torch.Tensor], window: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The windows of a recording that comes piece by piece.
+
+    However it is cut into pieces, the windows are the same.
+
+    Arguments
+    ---------
+    pieces : Iterable[torch.Tensor]
+        Valid frames of one recording, (frames, bins) each, with at least one
+        frame in all.
+    window : int
+        Frames of a window.
+
+    Yields
+    ------
+    windows : torch.Tensor
+        As ``cut_windows`` gives them, those that each piece completes.
+    weights : torch.Tensor
+        Likewise.
+    """
+    before = rest = None
+    for piece in pieces:
+        rest = piece if rest is None else torch.cat([rest, piece])
+        whole = len(rest) // window
+        if whole:
+            used = rest[: whole * window]
+            # A copy: a view would keep all that was read in memory.
+            before, rest = used[-window:].clone(), rest[len(used) :].clone()
+            yield (
+                used.reshape(whole, window, -1),
+                used.new_full((whole,), window),
+            )
+    if before is None:
+        repeats = -(-window // len(rest))
+        tiled = rest.repeat(repeats, 1)[:window]
+        yield tiled[None], rest.new_tensor([len(rest)])
+    elif len(rest):
+        last = torch.cat([before, rest])[-window:]
+        yield last[None], rest.new_tensor([len(rest)])
+
+
+def check_frames(counts: torch.Tensor, min_frames: int) -> None:
+    """Refuse what is too short.
+
+    Arguments
+    ---------
+    counts : torch.Tensor
+        Real frames of each item, (batch,).
+    min_frames : int
+        Items with fewer are refused.
+
+    Raises
+    ------
+    ValueError
+        If an item is too short.
+    """
+    if int(counts.min()) < min_frames:
+        item = int(counts.argmin())
+        raise ValueError(
+            f"item {item} of the batch has {int(counts[item])} frames of "
+            f"sound, expected at least {min_frames}: the clip is too short to "
+            "know a voice from it"
+        )
 
 
 def valid_frames(
@@ -153,16 +206,9 @@ def valid_frames(
         If an item is too short.
     """
     valid = frame_is_valid(feats)
-    counts = valid.sum(dim=1)
-    if int(counts.min()) < min_frames:
-        item = int(counts.argmin())
-        raise ValueError(
-            f"item {item} of the batch has {int(counts[item])} frames of "
-            f"sound, expected at least {min_frames}: the clip is too short to "
-            "know a voice from it"
-        )
+    check_frames(valid.sum(dim=1), min_frames)
     if silence_range is not None:
-        valid = frame_is_loud(feats, valid, silence_range)
+        valid = frame_is_loud(frame_power(feats), valid, silence_range)
     return [image[keep] for image, keep in zip(feats, valid, strict=True)]
 
 

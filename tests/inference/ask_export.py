@@ -14,6 +14,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+import soundfile
 import torch
 from speechbrain.inference.speaker import EncoderClassifier, SpeakerRecognition
 
@@ -66,6 +68,8 @@ def main(export: str, data: str, recoded: str) -> None:
     encoder = EncoderClassifier.from_hparams(source=export)
     ours = SiameseRecognition.from_hparams(source=export)
     noise = torch.randn(2, 16000)
+    hushed = Path(recoded, "hushed.wav")
+    soundfile.write(hushed, np.zeros(16000), 16000)
     found = {
         "labels": {
             type(model).__name__: labels_of(model, one)
@@ -100,6 +104,15 @@ def main(export: str, data: str, recoded: str) -> None:
         "missing": failure(ours.verify_files, recordings / "no.wav", one),
         "missing_folder": failure(
             ours.verify_files, recordings / "nobody" / "no.wav", one
+        ),
+        "hushed_file": failure(ours.embed_file, hushed),
+        "streamed": float(
+            (
+                ours.embed_file(compressed)
+                - ours.encode_batch(ours.load_audio(compressed)[None])
+            )
+            .abs()
+            .max()
         ),
         "relative_missing_folder": failure(
             ours.verify_files, "nobody/no.wav", one

@@ -139,6 +139,16 @@ def test_normalize_subtracts_a_finite_mean(answers):
     assert answers["normalized_differs"]
 
 
+def test_a_file_in_blocks_has_the_embedding_of_the_whole(answers):
+    assert answers["streamed"] < 1e-5
+
+
+def test_an_error_of_a_file_names_it(answers):
+    kind, text = answers["hushed_file"]
+    assert kind == "ValueError"
+    assert "hushed.wav: the recording is silent" in text
+
+
 @pytest.mark.parametrize(
     "what, words", [("short", "expected at least"), ("hush", "is silent")]
 )

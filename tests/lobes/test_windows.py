@@ -17,7 +17,8 @@ import torch
 from speechbrain_siamese.lobes.windows import (
     cut_windows,
     frame_is_loud,
-    window_starts,
+    frame_power,
+    windows_of_pieces,
 )
 
 #: Natural logarithm of the power ratio of one decibel.
@@ -30,8 +31,8 @@ def numbered(frames: int) -> torch.Tensor:
 
 
 def levels(*decibels: float) -> torch.Tensor:
-    """Image of one item and one bin with these levels."""
-    return torch.tensor(decibels)[None, :, None] * DECIBEL
+    """Power of the frames of one item."""
+    return torch.tensor(decibels)[None] * DECIBEL
 
 
 def test_the_last_window_is_aligned_to_the_end():
@@ -70,10 +71,15 @@ def test_weights_sum_to_the_frames_and_every_frame_is_seen(window):
             assert windows[-1, -1, 0] == frames - 1
 
 
-def test_starts_are_a_window_apart_but_for_the_last():
-    assert window_starts(500, 200) == [0, 200, 300]
-    assert window_starts(400, 200) == [0, 200]
-    assert window_starts(401, 200) == [0, 200, 201]
+@pytest.mark.parametrize("sizes", [(500,), (199, 1, 300), (1,) * 500])
+def test_pieces_of_any_size_give_the_same_windows(sizes):
+    image = numbered(500)
+    lots = [*windows_of_pieces(image.split(sizes), window=200)]
+    windows, weights = cut_windows(image, window=200)
+    assert windows[:, 0, 0].tolist() == [0, 200, 300]
+    assert weights.tolist() == [200, 200, 100]
+    assert torch.equal(torch.cat([own for own, _ in lots]), windows)
+    assert torch.equal(torch.cat([own for _, own in lots]), weights)
 
 
 def test_all_bins_stay_with_their_frame():
@@ -102,8 +108,9 @@ def test_power_is_summed_over_the_bins():
     feats[0, :10] = -10 * DECIBEL
     feats[0, 10:, 0] = 0.0
     valid = torch.ones(1, 20, dtype=torch.bool)
-    narrow = frame_is_loud(feats, valid, range_db=1.0, context=0)
-    wide = frame_is_loud(feats, valid, range_db=3.0, context=0)
+    power = frame_power(feats)
+    narrow = frame_is_loud(power, valid, range_db=1.0, context=0)
+    wide = frame_is_loud(power, valid, range_db=3.0, context=0)
     assert narrow[0].tolist() == [True] * 10 + [False] * 10
     assert wide.all()
 
@@ -133,7 +140,7 @@ def test_long_pauses_do_not_lower_the_level():
 
 def test_padding_is_never_loud_and_changes_nothing():
     alone = levels(*[0.0] * 10, *[-60.0] * 10, *[0.0] * 10)
-    padded = torch.cat([alone, torch.full((1, 170, 1), -100.0)], dim=1)
+    padded = torch.cat([alone, torch.full((1, 170), -100.0)], dim=1)
     valid = torch.arange(200)[None] < 30
     one = frame_is_loud(alone, valid[:, :30], range_db=30, context=3)
     two = frame_is_loud(padded, valid, range_db=30, context=3)
@@ -151,6 +158,6 @@ def test_each_item_has_its_own_level():
 
 
 def test_an_item_without_valid_frames_has_no_loud_ones():
-    feats = torch.zeros(1, 8, 4)
+    power = torch.zeros(1, 8)
     valid = torch.zeros(1, 8, dtype=torch.bool)
-    assert not frame_is_loud(feats, valid, range_db=30).any()
+    assert not frame_is_loud(power, valid, range_db=30).any()

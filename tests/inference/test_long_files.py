@@ -1,0 +1,116 @@
+"""A file that is read in blocks has the embedding of the whole."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from speechbrain_siamese.inference.long_files import (
+    embed_in_blocks,
+    feature_blocks,
+)
+from speechbrain_siamese.lobes.densenet import DenseNetEncoder
+from speechbrain_siamese.lobes.features import LogMel
+
+
+@pytest.fixture(scope="module")
+def log_mel():
+    return LogMel(sample_rate=16000, n_mels=40)
+
+
+def encoder_of(silence_range):
+    torch.manual_seed(0)
+    return DenseNetEncoder(
+        n_mels=40,
+        window_len=0.5,
+        embedding_dim=16,
+        growth_rate=4,
+        blocks=[1, 1, 1, 1],
+        silence_range=silence_range,
+    ).eval()
+
+
+def speech_like(samples, seed=0):
+    """Noise in bursts with pauses 60 dB below, as float32."""
+    noise = np.random.default_rng(seed).standard_normal(samples)
+    bursts = np.where(np.sin(np.arange(samples) / 2500) > -0.3, 0.1, 1e-4)
+    return (noise * bursts).astype(np.float32)
+
+
+def in_blocks(wav, size):
+    return lambda: (wav[k : k + size] for k in range(0, len(wav), size))
+
+
+@pytest.mark.parametrize("size", [1, 159, 160, 161, 5000, 16001])
+def test_features_of_blocks_are_those_of_the_whole(size, log_mel):
+    wav = torch.from_numpy(speech_like(5003 if size == 1 else 48013))
+    found = torch.cat([*feature_blocks(wav.split(size), log_mel)])
+    expected = log_mel.log_power(wav[None])[0]
+    assert found.shape == expected.shape
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("silence_range", [None, 30.0])
+@pytest.mark.parametrize("samples", [7000, 8000, 80013, 160000])
+def test_embedding_is_that_of_the_whole(samples, silence_range, log_mel):
+    wav, encoder = speech_like(samples), encoder_of(silence_range)
+    # Zeros within are silence, those at the end padding, wherever a block ends.
+    wav[4000:5000] = 0
+    padded = np.concatenate([wav, np.zeros(3000, np.float32)])
+    with torch.no_grad():
+        whole = encoder(log_mel(torch.from_numpy(padded)[None]))
+    for size in (4500, 4801, 1_000_000):
+        found = embed_in_blocks(
+            in_blocks(padded, size), log_mel, encoder, "cpu"
+        )
+        torch.testing.assert_close(found, whole, rtol=0, atol=1e-5)
+
+
+def test_silence_is_left_out_by_the_level_of_the_whole(log_mel):
+    """A block of pause alone must not be judged by its own level."""
+    wav = speech_like(160000)
+    wav[80000:] *= 1e-4
+    encoder, half = encoder_of(30.0), encoder_of(None)
+    half.load_state_dict(encoder.state_dict())
+    found = embed_in_blocks(in_blocks(wav, 40000), log_mel, encoder, "cpu")
+    kept_all = embed_in_blocks(in_blocks(wav, 40000), log_mel, half, "cpu")
+    with torch.no_grad():
+        whole = encoder(log_mel(torch.from_numpy(wav)[None]))
+    torch.testing.assert_close(found, whole, rtol=0, atol=1e-5)
+    assert (found - kept_all).abs().max() > 1e-3
+
+
+def test_silent_and_short_recordings_are_refused(log_mel):
+    encoder = encoder_of(30.0)
+    silent = np.zeros(50000, np.float32)
+    with pytest.raises(ValueError, match="zeros only"):
+        embed_in_blocks(in_blocks(silent, 9000), log_mel, encoder, "cpu")
+    silent[:3000] = speech_like(3000)
+    with pytest.raises(ValueError, match="too short to know a voice"):
+        embed_in_blocks(in_blocks(silent, 9000), log_mel, encoder, "cpu")
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_length(trained, tiny):
+    """From 5 to 25 minutes: as samples alone these are 77 MB more."""
+    script = Path(__file__).parents[2] / "benchmarks" / "memory.py"
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(script),
+            f"--source={trained / 'export'}",
+            "--quick",
+        ],
+        env=tiny.environment(),
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["growth_mb"] < 30, done.stdout
