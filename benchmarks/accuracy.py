@@ -1,6 +1,6 @@
 """Who recognises people it has never heard: our model beside its peers.
 
-> python benchmarks/accuracy.py --data=<folder> [--only siamese ecapa_512]
+> python benchmarks/accuracy.py --data=<folder> [--only siamese_1986_30min]
 
 The folder holds ``raw/``, ``clips/`` and ``protocol/`` (unseen_speakers.txt
 and trials_unseen.txt, whose paths begin in ``clips/``). Each system is trained
@@ -49,11 +49,14 @@ TRIALS = RESULTS / "trials.json"
 #: Validation people alone are held out: the unseen ones have a list.
 HELD_OUT = ["--test_speakers=0", "--test_sessions=0", "--test_time=0"]
 
-#: SpeechBrain's VoxCeleb recipe: random weights, AAM-softmax alone.
+#: SpeechBrain's VoxCeleb recipe: random weights, AAM-softmax alone; augmented
+#: as ours is.
 PEER = [
     *HELD_OUT,
+    "--speeds=[82,91,100,110,121]",
+    "--speed_voices=True",
     "--pretrained_path=null",
-    "--lr_factors={}",
+    "--lr_factors={embedding_model: 1.0}",
     "--pair_weight=0",
 ]
 
@@ -303,7 +306,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--work", type=Path, default=Path("results/accuracy"))
-    parser.add_argument("--only", nargs="*", choices=SYSTEMS)
+    parser.add_argument(
+        "--only", nargs="*", choices=[run.name for run in RUNS]
+    )
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     if options.data is None and not options.quick:
@@ -316,7 +321,7 @@ def main() -> None:
         parser.error(f"nothing is recorded yet: there is no {TRIALS}")
     records = {}
     for run in RUNS:
-        if options.only and run.system not in options.only:
+        if options.only and run.name not in options.only:
             continue
         make = None
         if not options.quick:

@@ -57,7 +57,7 @@ DESIGNS = {
         "siamese_ecapa.yaml",
         2016,
         True,
-        [*HELD_OUT, "--pretrained_path=null", "--lr_factors={}"],
+        [*HELD_OUT, "--pretrained_path=null", "--lr_factors={embedding_model: 1.0}"],
     ),
 }
 
