@@ -306,9 +306,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--work", type=Path, default=Path("results/accuracy"))
-    parser.add_argument(
-        "--only", nargs="*", choices=[run.name for run in RUNS]
-    )
+    parser.add_argument("--only", nargs="*", choices=[run.name for run in RUNS])
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     if options.data is None and not options.quick:

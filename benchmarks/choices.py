@@ -42,11 +42,14 @@ NARROW = ["--growth_rate=16", "--blocks=[4,8,16,12]"]
 #: As few multiply-adds in fewer and larger steps, which a CPU does faster.
 SHORT = ["--growth_rate=48", "--blocks=[2,4,6,4]"]
 
+#: Speeds that leave a voice what it is.
+SAME_VOICES = ["--speeds=[95,100,105]", "--speed_voices=False"]
+
 #: Of a training that has no labels.
 NO_LABELS = ["--pair_weight=0", "--classifier_weight=0"]
 
-#: Settings beside those of hparams/siamese.yaml.
-CHOICES = {
+#: Settings of those whose speeds make no other speakers.
+_OF_ONE_VOICE = {
     "densenet121": ["--growth_rate=32", "--blocks=[6,12,24,16]"],
     "growth 16": ["--growth_rate=16", "--blocks=[6,12,24,16]"],
     "short": SHORT,
@@ -69,21 +72,21 @@ CHOICES = {
         "--noise_share=0.5",
         "--codec_share=0.25",
     ],
-    "narrow, speeds as speakers": [
-        *NARROW,
-        "--speed_voices=True",
-        "--speeds=[90,100,110]",
-    ],
-    "narrow, five speeds as speakers": [
-        *NARROW,
-        "--speed_voices=True",
-        "--speeds=[82,91,100,110,121]",
-    ],
     "narrow, averaged weights": [*NARROW, "--average_decay=0.99"],
     "narrow, 3 s": [*NARROW, "--window_len=3"],
     # pip has to have put it there: see teachers.py.
     "narrow, teacher": [*NARROW, TEACHER, "--teacher_weight=1"],
     "narrow, teacher x 10": [*NARROW, TEACHER, "--teacher_weight=10"],
+}
+
+#: Settings beside those of hparams/siamese.yaml.
+CHOICES = {
+    **{
+        name: [*settings, *SAME_VOICES]
+        for name, settings in _OF_ONE_VOICE.items()
+    },
+    "narrow, speeds as speakers": [*NARROW, "--speeds=[90,100,110]"],
+    "narrow, five speeds as speakers": NARROW,
 }
 
 SEEDS = (1986, 7)

@@ -57,7 +57,11 @@ DESIGNS = {
         "siamese_ecapa.yaml",
         2016,
         True,
-        [*HELD_OUT, "--pretrained_path=null", "--lr_factors={embedding_model: 1.0}"],
+        [
+            *HELD_OUT,
+            "--pretrained_path=null",
+            "--lr_factors={embedding_model: 1.0}",
+        ],
     ),
 }
 

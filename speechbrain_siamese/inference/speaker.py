@@ -156,7 +156,8 @@ class SiameseRecognition(SpeakerRecognition):
             self.audio_normalizer.sample_rate,
         )
         try:
-            return embed_in_blocks(read, features, encoder, self.device)
+            with self.inference_ctx:
+                return embed_in_blocks(read, features, encoder, self.device)
         except DecodingError:
             raise
         except ValueError as error:
@@ -202,7 +203,9 @@ class SiameseRecognition(SpeakerRecognition):
             ends = (wav_lens.to(wavs.device) * wavs.shape[-1]).round()
             positions = torch.arange(wavs.shape[-1], device=wavs.device)
             wavs = wavs.masked_fill(positions >= ends[:, None], 0.0)
-        return super().encode_batch(wavs, wav_lens, normalize)
+        # SpeechBrain makes the context of ``precision``, and leaves it at that.
+        with self.inference_ctx:
+            return super().encode_batch(wavs, wav_lens, normalize).float()
 
     def verify_batch(
         self,

@@ -67,6 +67,9 @@ def main(export: str, data: str, recoded: str) -> None:
     stock = SpeakerRecognition.from_hparams(source=export)
     encoder = EncoderClassifier.from_hparams(source=export)
     ours = SiameseRecognition.from_hparams(source=export)
+    half = SiameseRecognition.from_hparams(
+        source=export, run_opts={"precision": "bf16"}
+    )
     noise = torch.randn(2, 16000)
     hushed = Path(recoded, "hushed.wav")
     soundfile.write(hushed, np.zeros(16000), 16000)
@@ -106,6 +109,14 @@ def main(export: str, data: str, recoded: str) -> None:
             ours.verify_files, recordings / "nobody" / "no.wav", one
         ),
         "hushed_file": failure(ours.embed_file, hushed),
+        "half": [
+            float(answer.flatten() @ ours.encode_batch(noise)[0, 0])
+            for answer in (
+                half.encode_batch(noise)[0],
+                ours.encode_batch(noise)[0],
+            )
+        ],
+        "half_type": str(half.embed_file(one).dtype),
         "streamed": float(
             (
                 ours.embed_file(compressed)

@@ -143,6 +143,14 @@ def test_a_file_in_blocks_has_the_embedding_of_the_whole(answers):
     assert answers["streamed"] < 1e-5
 
 
+def test_half_precision_is_near_and_no_more_than_that(answers):
+    near, equal = answers["half"]
+    assert near == pytest.approx(1, abs=2e-2)
+    assert equal == pytest.approx(1, abs=1e-5)
+    assert abs(near - 1) > abs(equal - 1)
+    assert answers["half_type"] == "torch.float32"
+
+
 def test_an_error_of_a_file_names_it(answers):
     kind, text = answers["hushed_file"]
     assert kind == "ValueError"
