@@ -71,6 +71,10 @@ class System(NamedTuple):
 
 SYSTEMS = {
     "siamese": System("siamese.yaml", HELD_OUT),
+    # The same without what joins its embedding after training.
+    "network": System(
+        "siamese.yaml", [*HELD_OUT, "--supervector_components=0"]
+    ),
     # Its pairs grow with the square of the speakers: the long recordings.
     "two_tower": System(
         "siamese_two_tower.yaml", ["--imagenet_weights=False"], clips=False

@@ -8,6 +8,8 @@ learnt beside it, which steadies the training and gives the export its
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import speechbrain as sb
 import torch
@@ -17,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from speechbrain_siamese.dataio.trial_names import trial_name
 from speechbrain_siamese.dataio.trial_table import TrialTable
 from speechbrain_siamese.global_batch import GlobalBatchBrain, seed_step
+from speechbrain_siamese.joint_embedding import join_supervectors
 from speechbrain_siamese.lobes.features import subtract_mean
 from speechbrain_siamese.nnet.gather import gather_batch
 from speechbrain_siamese.nnet.losses import all_pairs
@@ -56,11 +59,13 @@ class SiameseBrain(GlobalBatchBrain):
     ``max_minutes``, ``window_samples``, ``eval_batch_size``,
     ``train_loggers``, ``figures_folder``.
 
-    Set ``trials`` before ``fit`` and ``evaluate``: a ``TrialTable`` by
-    question (``valid``, and those of the test).
+    Set before ``fit`` and ``evaluate``: ``trials``, a ``TrialTable`` by
+    question (``valid``, and those of the test), and ``datasets`` (``train``,
+    ``valid`` and ``test``).
     """
 
     trials: dict[str, TrialTable]
+    datasets: dict
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -292,7 +297,7 @@ class SiameseBrain(GlobalBatchBrain):
         )
 
     def on_evaluate_start(self, max_key=None, min_key=None):
-        """Load the best checkpoint."""
+        """Load the best checkpoint, and complete its embedding."""
         history = self.hparams.history
         whole = dict(vars(history))
         self.trained_steps = self.hparams.lr_schedule.steps
@@ -311,6 +316,9 @@ class SiameseBrain(GlobalBatchBrain):
             self.raw_modules["embedding_model"].load_state_dict(
                 self.average.module.state_dict()
             )
+            # From here on the weights change no more.
+            self.average = None
+        self.joint = join_supervectors(self)
 
     def score(self, table: TrialTable) -> np.ndarray:
         """Scores of trials from the stage's embeddings, (trials,)."""
@@ -330,6 +338,43 @@ class SiameseBrain(GlobalBatchBrain):
             if epoch["epoch"] == self.best
         )
 
+    def training_clips(
+        self, dataset, clips: int = 8
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Windows of every training speaker, as they are.
+
+        Arguments
+        ---------
+        dataset : WindowDataset
+            The training manifest.
+        clips : int
+            Windows of each speaker, which follow from the seed.
+
+        Yields
+        ------
+        wavs : torch.Tensor
+            (batch, time), the windows of a speaker behind each other.
+        lengths : torch.Tensor
+            Ones, (batch,).
+        """
+        self.modules.eval()
+        generator = np.random.default_rng(self.hparams.seed)
+        sampler = self.train_sampler
+        draws = [
+            draw
+            for speaker in sampler.rows_of
+            for draw in sampler.draw_clips(speaker, clips, generator)
+        ]
+        loader = self.make_dataloader(
+            dataset,
+            sb.Stage.VALID,
+            sampler=draws,
+            batch_size=self.hparams.eval_batch_size,
+        )
+        for batch in loader:
+            wavs, lengths = batch.to(self.device).sig
+            yield wavs, torch.ones_like(lengths)
+
     @torch.no_grad()
     def speaker_means(self, dataset, clips: int = 8) -> torch.Tensor:
         """Mean embedding of each training speaker, for the export.
@@ -346,24 +391,9 @@ class SiameseBrain(GlobalBatchBrain):
         torch.Tensor
             (speakers, dim), in the order of the manifest.
         """
-        self.modules.eval()
-        generator = np.random.default_rng(self.hparams.seed)
-        sampler = self.train_sampler
-        draws = [
-            draw
-            for speaker in sampler.rows_of
-            for draw in sampler.draw_clips(speaker, clips, generator)
-        ]
-        loader = self.make_dataloader(
-            dataset,
-            sb.Stage.VALID,
-            sampler=draws,
-            batch_size=self.hparams.eval_batch_size,
-        )
         found = []
-        for batch in loader:
-            wavs, lengths = batch.to(self.device).sig
-            embeddings = self.encode(wavs, torch.ones_like(lengths))
+        for wavs, lengths in self.training_clips(dataset, clips):
+            embeddings = self.encode(wavs, lengths)
             found.append(embeddings.squeeze(1).cpu())
         return torch.cat(found).unflatten(0, (-1, clips)).mean(dim=1)
 

@@ -24,7 +24,9 @@ COMPONENTS = 64
 BLOCK = 1 << 22
 
 
-def train_ubm(frames: np.ndarray, seed: int) -> GaussianMixture:
+def train_ubm(
+    frames: np.ndarray, seed: int, components: int = COMPONENTS
+) -> GaussianMixture:
     """Learn how people sound.
 
     Arguments
@@ -34,11 +36,13 @@ def train_ubm(frames: np.ndarray, seed: int) -> GaussianMixture:
         ``features.cepstra_with_slopes``.
     seed : int
         The same seed gives the same mixture.
+    components : int
+        Gaussians of the mixture.
 
     Returns
     -------
     GaussianMixture
-        64 components with diagonal covariances.
+        With diagonal covariances.
 
     Raises
     ------
@@ -46,14 +50,14 @@ def train_ubm(frames: np.ndarray, seed: int) -> GaussianMixture:
         If the frames are no finite matrix, or fewer than components.
     """
     frames = finite_matrix(frames, "frames", "(frames, dim)")
-    if len(frames) < COMPONENTS:
+    if len(frames) < components:
         raise ValueError(
-            f"{len(frames)} frames, expected at least {COMPONENTS}, one per "
+            f"{len(frames)} frames, expected at least {components}, one per "
             "component, and better a hundred times as many: give more "
             "training clips"
         )
     ubm = GaussianMixture(
-        COMPONENTS, covariance_type="diag", reg_covar=1e-3, random_state=seed
+        components, covariance_type="diag", reg_covar=1e-3, random_state=seed
     )
     with warnings.catch_warnings():
         # The last hundredths of a nat change no decision.

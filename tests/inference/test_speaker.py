@@ -127,10 +127,13 @@ def test_embedding_does_not_depend_on_the_batch(answers):
     assert answers["padded_ours"] < 1e-5
 
 
-def test_encoding_has_no_gradient_and_evaluates_after_train(answers):
+def test_encoding_has_no_gradient_and_evaluates_after_train(answers, trained):
+    report = json.loads((trained / "metrics.json").read_text())
     assert answers["gradient"] is False
     assert answers["same_after_train"] is True
-    assert answers["shape"] == [2, 1, 64]
+    # Four components of 38 numbers join the network's 64.
+    joined = 4 * 38 if report["supervector"]["share"] else 0
+    assert answers["shape"] == [2, 1, 64 + joined]
     assert answers["length"] < 1e-5
 
 
