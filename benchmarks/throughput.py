@@ -23,7 +23,6 @@ channels (``embed_x_realtime``, ``ecapa_1024_x_realtime``).
 from __future__ import annotations
 
 import argparse
-import functools
 import importlib
 import json
 import math
@@ -31,7 +30,6 @@ import os
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -41,11 +39,10 @@ import speechbrain as sb
 import torch
 from accuracy import SYSTEMS
 from hyperpyyaml import load_hyperpyyaml
+from profile_parts import AUGMENT, FEATURES, PARTS, UPDATE, mark, profiled
 from runs import ROOT
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.inference.speaker import SpeakerRecognition
-from torch.autograd.profiler_util import FunctionEvent
-from torch.profiler import ProfilerActivity, record_function
 from torch.utils.flop_counter import FlopCounterMode
 
 from speechbrain_siamese.core import SiameseBrain
@@ -63,21 +60,6 @@ SPEAKERS = 270
 
 #: Sides of the matrices whose product is the limit.
 SIZES = (1024, 2048, 4096)
-
-#: Parts of the work that are told by where they are called from.
-FEATURES, AUGMENT, UPDATE = "features", "augmentation", "update of the weights"
-
-#: The others, by what is in the operator's name; the first that fits.
-OPERATORS = {
-    "convolution, matrix product": ("conv", "mm", "linear"),
-    "batch normalisation": ("batch_norm",),
-    "casts and copies": ("copy_", "contiguous", "clone", "::to"),
-    "concatenation": ("::cat",),
-    "ReLU": ("relu", "clamp_min", "threshold"),
-    "pooling": ("pool",),
-    "other tensor work": ("aten::",),
-}
-REST = "Python and bookkeeping"
 
 
 class Work(NamedTuple):
@@ -296,46 +278,6 @@ def print_rates(works: dict[Name, Work], seconds: dict[Name, float]) -> dict:
     return rates
 
 
-def mark(owner: object, method: str, part: str) -> None:
-    """Let the profiler see a part of the work by its own name."""
-    inner = getattr(owner, method)
-
-    @functools.wraps(inner)
-    def marked(*args, **kwargs):
-        with record_function(part):
-            return inner(*args, **kwargs)
-
-    setattr(owner, method, marked)
-
-
-def part_of(event: FunctionEvent) -> str:
-    """What an event of the profile belongs to."""
-    above = event
-    while above is not None and above.name not in (FEATURES, AUGMENT, UPDATE):
-        above = above.cpu_parent
-    if above is not None:
-        return above.name
-    for part, fragments in OPERATORS.items():
-        if any(fragment in event.name for fragment in fragments):
-            return part
-    return REST
-
-
-def profiled(run: Callable[[], object]) -> dict[str, float]:
-    """Share of the time of one run that each part takes."""
-    activities = [ProfilerActivity.CPU]
-    with (
-        torch.profiler.profile(activities=activities) as profiler,
-        # Its own time is what passes outside of torch.
-        record_function("all"),
-    ):
-        run()
-    spent: Counter[str] = Counter()
-    for event in profiler.events():
-        spent[part_of(event)] += event.self_cpu_time_total
-    return {part: time / spent.total() for part, time in spent.items()}
-
-
 def print_profile(works: dict[Name, Work]) -> None:
     """Where the time of our system in bf16 goes."""
     train, embed = (works[way, "siamese", "bf16"] for way in ("train", "embed"))
@@ -347,7 +289,7 @@ def print_profile(works: dict[Name, Work]) -> None:
     mark(brain, "optimizers_step", UPDATE)
     shares = [profiled(work.run) for work in (train, embed)]
     print(f"{'siamese, bf16':<32}{'training':>10}{'embedding':>11}")
-    for part in (*OPERATORS, FEATURES, AUGMENT, UPDATE, REST):
+    for part in PARTS:
         of_train, of_embed = (100 * own.get(part, 0.0) for own in shares)
         print(f"{part:<32}{of_train:>8.1f} %{of_embed:>9.1f} %")
 
