@@ -15,12 +15,16 @@ from speechbrain.utils.logger import get_logger
 from tqdm import tqdm
 
 from speechbrain_siamese.dataio.decoding import decode
+from speechbrain_siamese.inference.long_files import batches_exactly
 from speechbrain_siamese.utils.whole_file import whole_file
 
 logger = get_logger(__name__)
 
 #: Seconds of work that a killed run loses at most.
 SAVE_EVERY = 60.0
+
+#: Seconds of audio, padding too, that are embedded together.
+BATCH_SECONDS = 128
 
 
 class EmbeddingCache:
@@ -131,7 +135,9 @@ def embed_files(
     cache: EmbeddingCache,
     title: str = "Embedding",
 ) -> tuple[dict[float | None, torch.Tensor], dict[int, str]]:
-    """Embed each file alone, as a whole and its middle seconds.
+    """Embed each file, as a whole and its middle seconds.
+
+    An embedding does not depend on what other files there are.
 
     Arguments
     ---------
@@ -160,24 +166,39 @@ def embed_files(
     ValueError
         If no file at all can be embedded.
     """
-    rows: list[Mapping[float | None, np.ndarray]] = []
+    keys: list[dict[float | None, str]] = [{} for _ in paths]
     unusable: dict[int, str] = {}
-    saved, new = time.monotonic(), False
+    queue = _Queue(model, cache.found)
+    saved, new = time.monotonic(), 0
     # No bar where there is no terminal: a log has no use for it.
     bar = tqdm(paths, desc=title, unit="file", disable=None)
     for position, path in enumerate(bar):
         try:
-            own, computed = _embed_file(model, path, cuts, cache.found)
+            if not path.is_file():
+                raise ValueError(f"{path}: no such file")
+            own = {cut: EmbeddingCache.key(path, cut) for cut in cuts}
+            queue.add_file(path, own)
+            keys[position] = own
         except (ValueError, OSError) as error:
-            own, computed = {}, False
             unusable[position] = str(error)
-        rows.append(own)
-        new = new or computed
-        if new and time.monotonic() - saved > SAVE_EVERY:
+        if queue.computed > new and time.monotonic() - saved > SAVE_EVERY:
             cache.save()
-            saved, new = time.monotonic(), False
-    if new:
+            saved, new = time.monotonic(), queue.computed
+    queue.flush()
+    if queue.computed > new:
         cache.save()
+    rows: list[Mapping[float | None, np.ndarray]] = []
+    for position, own in enumerate(keys):
+        # The middle may be silent where the whole is not, but not the reverse.
+        if own.get(None) in queue.failed:
+            unusable[position], own = queue.failed[own[None]], {}
+        rows.append(
+            {
+                cut: cache.found[key]
+                for cut, key in own.items()
+                if key in cache.found
+            }
+        )
     size = next((len(own[cut]) for own in rows for cut in own), None)
     if size is None:
         raise ValueError(
@@ -188,41 +209,77 @@ def embed_files(
     return {
         cut: torch.from_numpy(np.stack([own.get(cut, nothing) for own in rows]))
         for cut in cuts
-    }, unusable
+    }, dict(sorted(unusable.items()))
 
 
-def _embed_file(model, path, cuts, found):
-    """Embeddings of one file by cut, and whether any had to be computed."""
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    keys = {cut: EmbeddingCache.key(path, cut) for cut in cuts}
-    if all(key in found for key in keys.values()):
-        return {cut: found[key] for cut, key in keys.items()}, False
-    rate = model.audio_normalizer.sample_rate
-    samples = torch.from_numpy(decode(path, rate))
-    whole = None
-    for cut, key in keys.items():
-        if key in found:
-            continue
-        length = len(samples) if cut is None else round(cut * rate)
-        if length < len(samples):
-            first = (len(samples) - length) // 2
-            try:
-                found[key] = _embed(model, samples[first : first + length])
-            except ValueError:
-                # The middle may be silent where the whole is not.
-                if cut is None:
-                    raise
-        else:
-            whole = _embed(model, samples) if whole is None else whole
-            found[key] = whole
-    return {cut: found[key] for cut, key in keys.items() if key in found}, True
+class _Queue:
+    """Clips that wait until they fill a batch, or go alone.
+
+    A clip in a batch has the embedding that it has alone only where the
+    encoder looks at windows of its own; a batch is several times faster.
+    """
+
+    def __init__(self, model, found):
+        self.model, self.found = model, found
+        self.rate = model.audio_normalizer.sample_rate
+        #: Reasons of what cannot be embedded, by key.
+        self.failed: dict[str, str] = {}
+        self.computed = 0
+        self._waiting: list[tuple[list[str], torch.Tensor]] = []
+        self._most = BATCH_SECONDS * self.rate if batches_exactly(model) else 0
+
+    def add_file(self, path, keys):
+        """Let the clips of a file wait whose keys are not found yet."""
+        missing = {k: cut for cut, k in keys.items() if k not in self.found}
+        if not missing:
+            return
+        samples = torch.from_numpy(decode(path, self.rate))
+        whole = []
+        for key, cut in missing.items():
+            length = len(samples) if cut is None else round(cut * self.rate)
+            if length < len(samples):
+                first = (len(samples) - length) // 2
+                self._add([key], samples[first : first + length])
+            else:
+                whole.append(key)
+        if whole:
+            self._add(whole, samples)
+
+    def _add(self, keys, samples):
+        longest = max(len(own) for _, own in [*self._waiting, (keys, samples)])
+        # Padding to a long clip would cost more than a batch gains.
+        if longest * (len(self._waiting) + 1) > self._most:
+            self.flush()
+        self._waiting.append((keys, samples))
+
+    def flush(self):
+        """Embed what waits."""
+        waiting, self._waiting = self._waiting, []
+        try:
+            embeddings = _embed(self.model, [own for _, own in waiting])
+        except ValueError as error:
+            if len(waiting) == 1:
+                self.failed |= dict.fromkeys(waiting[0][0], str(error))
+                return
+            # Which of them it is has to be found out.
+            for one in waiting:
+                self._waiting = [one]
+                self.flush()
+            return
+        for (keys, _), embedding in zip(waiting, embeddings, strict=True):
+            self.found.update(dict.fromkeys(keys, embedding))
+            self.computed += 1
 
 
 @torch.no_grad()
-def _embed(model, samples):
-    """Embedding of one waveform, float32, (dim,)."""
-    embedding = model.encode_batch(samples[None].to(model.device)).reshape(-1)
-    if not embedding.isfinite().all():
+def _embed(model, clips):
+    """Embeddings of waveforms, float32, (clips, dim)."""
+    if not clips:
+        return np.zeros((0, 0), dtype=np.float32)
+    wavs = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
+    lengths = [len(clip) / wavs.shape[1] for clip in clips]
+    told = (torch.tensor(lengths),) if len(clips) > 1 else ()
+    found = model.encode_batch(wavs.to(model.device), *told).flatten(1)
+    if not found.isfinite().all():
         raise ValueError("its embedding is not finite: it may be silent")
-    return embedding.float().cpu().numpy()
+    return found.float().cpu().numpy()

@@ -22,6 +22,25 @@ from speechbrain_siamese.lobes.windows import (
 )
 
 
+def batches_exactly(model: object) -> bool:
+    """Whether a clip has the same embedding alone and in a padded batch.
+
+    Arguments
+    ---------
+    model : object
+        One of SpeechBrain's inference classes, or ours.
+
+    Returns
+    -------
+    bool
+        True where the encoder is ours, which looks at windows, each alone.
+    """
+    modules = getattr(model, "mods", {})
+    return isinstance(
+        getattr(modules, "embedding_model", None), DenseNetEncoder
+    ) and isinstance(getattr(modules, "compute_features", None), LogMel)
+
+
 def feature_blocks(
     blocks: Iterable[torch.Tensor], log_mel: LogMel
 ) -> Iterator[torch.Tensor]:

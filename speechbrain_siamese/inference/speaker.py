@@ -17,9 +17,10 @@ from speechbrain_siamese.dataio.decoding import (
     decode,
     decode_blocks,
 )
-from speechbrain_siamese.inference.long_files import embed_in_blocks
-from speechbrain_siamese.lobes.densenet import DenseNetEncoder
-from speechbrain_siamese.lobes.features import LogMel
+from speechbrain_siamese.inference.long_files import (
+    batches_exactly,
+    embed_in_blocks,
+)
 from speechbrain_siamese.processing.scoring import MEASURES
 from speechbrain_siamese.utils.calibration import Calibration
 from speechbrain_siamese.utils.decision import Decision
@@ -142,12 +143,7 @@ class SiameseRecognition(SpeakerRecognition):
         ValueError
             If the file is no audio, silent, or too short.
         """
-        encoder = self.mods.embedding_model
-        features = self.mods.compute_features
-        if not (
-            isinstance(encoder, DenseNetEncoder)
-            and isinstance(features, LogMel)
-        ):
+        if not batches_exactly(self):
             return self.encode_batch(self.load_audio(path, savedir)[None])
         self.mods.eval()
         read = functools.partial(
@@ -157,7 +153,12 @@ class SiameseRecognition(SpeakerRecognition):
         )
         try:
             with self.inference_ctx:
-                return embed_in_blocks(read, features, encoder, self.device)
+                return embed_in_blocks(
+                    read,
+                    self.mods.compute_features,
+                    self.mods.embedding_model,
+                    self.device,
+                )
         except DecodingError:
             raise
         except ValueError as error:

@@ -10,11 +10,14 @@ import pytest
 import soundfile
 import torch
 
+from speechbrain_siamese.inference import embeddings
 from speechbrain_siamese.inference.embeddings import (
     EmbeddingCache,
     embed_files,
     model_fingerprint,
 )
+from speechbrain_siamese.lobes.densenet import DenseNetEncoder
+from speechbrain_siamese.lobes.features import LogMel
 
 RATE = 8000
 
@@ -126,3 +129,71 @@ def test_fingerprint_changes_with_weights_and_settings():
     with torch.no_grad():
         mods["encoder"].bias += 1e-3
     assert first != model_fingerprint(model, "a: 1")
+
+
+class Windowed:
+    """Our encoder with random weights; counts its calls."""
+
+    device = "cpu"
+    audio_normalizer = SimpleNamespace(sample_rate=16000)
+
+    def __init__(self):
+        torch.manual_seed(0)
+        encoder = DenseNetEncoder(
+            n_mels=32,
+            window_len=0.5,
+            embedding_dim=8,
+            growth_rate=4,
+            blocks=[1, 1, 1, 1],
+            silence_range=50.0,
+        )
+        self.mods = torch.nn.ModuleDict(
+            {
+                "compute_features": LogMel(n_mels=32),
+                "embedding_model": encoder.eval(),
+            }
+        )
+        self.batches = []
+
+    def encode_batch(self, wavs, lengths=None):
+        self.batches.append(len(wavs))
+        feats = self.mods["compute_features"](wavs)
+        return self.mods["embedding_model"](feats, lengths)
+
+
+def test_our_encoder_gets_batches_and_says_the_same(tmp_path):
+    generator = np.random.default_rng(0)
+    paths = []
+    for number, samples in enumerate((16000, 25000, 1000, 70001, 32000)):
+        paths.append(tmp_path / f"{number}.wav")
+        noise = 0.1 * generator.standard_normal(samples)
+        soundfile.write(paths[-1], noise, 16000, subtype="FLOAT")
+    model = Windowed()
+    found, unusable = embed_files(
+        model, paths, (None, 1.0), cache(tmp_path, "together")
+    )
+    # The third is too short, so that all are asked for once more, alone.
+    assert model.batches == [8, *[1] * 8]
+    assert list(unusable) == [2]
+    assert "too short to know a voice" in unusable[2]
+    for row in (0, 1, 3, 4):
+        alone, _ = embed_files(
+            Windowed(), [paths[row]], (None,), cache(tmp_path, f"{row}")
+        )
+        torch.testing.assert_close(
+            found[None][row], alone[None][0], rtol=0, atol=1e-5
+        )
+
+
+def test_a_long_clip_does_not_make_others_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(embeddings, "BATCH_SECONDS", 4)
+    paths = []
+    for number, seconds in enumerate((1, 1, 3.9, 1, 1)):
+        paths.append(tmp_path / f"{number}.wav")
+        noise = np.random.default_rng(number).standard_normal(
+            round(16000 * seconds)
+        )
+        soundfile.write(paths[-1], 0.1 * noise, 16000, subtype="FLOAT")
+    model = Windowed()
+    embed_files(model, paths, (None,), cache(tmp_path))
+    assert model.batches == [2, 1, 2]
