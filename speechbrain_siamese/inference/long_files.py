@@ -148,7 +148,9 @@ def embed_in_blocks(
             weights.split(WINDOWS_AT_ONCE),
             strict=True,
         ):
-            total = total + own @ encoder.encode_windows(lot)
+            encoded = encoder.encode_windows(lot)
+            # Not as a matrix product, which half precision would round.
+            total = total + (own[:, None] * encoded).sum(dim=0)
             mass += float(own.sum())
     return torch.nn.functional.normalize(total / mass, dim=0)[None, None]
 
