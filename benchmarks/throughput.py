@@ -46,6 +46,7 @@ from speechbrain.inference.speaker import SpeakerRecognition
 from torch.utils.flop_counter import FlopCounterMode
 
 from speechbrain_siamese.core import SiameseBrain
+from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
 from speechbrain_siamese.lobes.features import KeepFeatures
 
 RECIPE = ROOT / "recipes" / "YouTubeSpeakers"
@@ -148,8 +149,15 @@ def training(system: str, precision: str, folder: Path) -> Work:
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    # Its length alone is asked for, by the schedule of the learning rate.
-    brain.train_sampler = range(1000)
+    # It draws nothing here: its length and its speakers are asked for.
+    brain.train_sampler = SpeakerBatchSampler(
+        [str(number) for number in range(SPEAKERS)],
+        [(0, 30 * hparams["sample_rate"])] * SPEAKERS,
+        hparams["sample_rate"],
+        hparams["window_samples"],
+        speakers_per_batch=32,
+        clips_per_speaker=2,
+    )
     hparams["epoch_counter"].current = 1
     brain.on_fit_start()
     brain.on_stage_start(sb.Stage.TRAIN, epoch=1)
