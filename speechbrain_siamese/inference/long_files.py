@@ -125,9 +125,11 @@ def embed_in_blocks(
             seen += len(block)
             yield torch.from_numpy(block).to(device)
 
-    power = torch.cat(
-        [frame_power(feats) for feats in feature_blocks(sound(), log_mel)]
-    )
+    power = torch.zeros(0, device=device)
+    for feats in feature_blocks(sound(), log_mel):
+        # A list of small tensors would hold the heap open between the large
+        # ones of each block, which would then never be given back.
+        power = torch.cat([power, frame_power(feats)])
     if not end:
         raise ValueError(
             "the recording is silent: it holds zeros only, so there is no "
