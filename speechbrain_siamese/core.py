@@ -338,9 +338,7 @@ class SiameseBrain(GlobalBatchBrain):
             if epoch["epoch"] == self.best
         )
 
-    def training_clips(
-        self, dataset, clips: int = 8
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def training_clips(self, dataset, clips: int = 8) -> Iterator[torch.Tensor]:
         """Windows of every training speaker, as they are.
 
         Arguments
@@ -352,10 +350,8 @@ class SiameseBrain(GlobalBatchBrain):
 
         Yields
         ------
-        wavs : torch.Tensor
+        torch.Tensor
             (batch, time), the windows of a speaker behind each other.
-        lengths : torch.Tensor
-            Ones, (batch,).
         """
         self.modules.eval()
         generator = np.random.default_rng(self.hparams.seed)
@@ -372,8 +368,10 @@ class SiameseBrain(GlobalBatchBrain):
             batch_size=self.hparams.eval_batch_size,
         )
         for batch in loader:
-            wavs, lengths = batch.to(self.device).sig
-            yield wavs, torch.ones_like(lengths)
+            # They are drawn longer than a window, for the speeds of training.
+            yield batch.to(self.device).sig.data[
+                :, : self.hparams.window_samples
+            ]
 
     @torch.no_grad()
     def speaker_means(self, dataset, clips: int = 8) -> torch.Tensor:
@@ -392,8 +390,8 @@ class SiameseBrain(GlobalBatchBrain):
             (speakers, dim), in the order of the manifest.
         """
         found = []
-        for wavs, lengths in self.training_clips(dataset, clips):
-            embeddings = self.encode(wavs, lengths)
+        for wavs in self.training_clips(dataset, clips):
+            embeddings = self.encode(wavs, torch.ones(len(wavs)).to(wavs))
             found.append(embeddings.squeeze(1).cpu())
         return torch.cat(found).unflatten(0, (-1, clips)).mean(dim=1)
 

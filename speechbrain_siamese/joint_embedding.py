@@ -1,9 +1,8 @@
 """Joins what the network has learnt with what needs no labels.
 
 After training: the supervector's mixture is fitted to the training speech, and
-its share of the embedding is chosen on the validation trials. Of few speakers
-a network learns little that holds for others, and the share is large; where
-there are many, it may come out as 0, and the embedding is the network's.
+its share of the embedding is chosen on the validation trials. Where the
+network errs less by itself the share is 0, and the embedding is the network's.
 """
 
 from __future__ import annotations
@@ -84,11 +83,8 @@ def _training_windows(brain) -> torch.Tensor:
     clips = max(1, WINDOWS // len(brain.train_sampler.rows_of))
     encoder = brain.raw_modules["embedding_model"]
     windows = []
-    for wavs, _ in brain.training_clips(brain.datasets["train"], clips):
-        # They are drawn longer, for the speeds of training.
-        feats = brain.raw_modules["compute_features"](
-            wavs[:, : brain.hparams.window_samples]
-        )
+    for wavs in brain.training_clips(brain.datasets["train"], clips):
+        feats = brain.raw_modules["compute_features"](wavs)
         windows += [
             cut_windows(image, encoder.window_frames)[0]
             for image in valid_frames(feats, encoder.min_frames)

@@ -6,9 +6,8 @@ from the mean of each component that they belong to. Campbell, Sturim and
 Reynolds 2006, "Support vector machines using GMM supervectors for speaker
 verification"; the shrinkage is that of Reynolds 2000.
 
-It knows nothing of channels and languages, but needs no labels either: where
-speakers are few, it tells strangers apart better than a network does that has
-learnt those few, and together they are better than each.
+It needs no labels, so that it cannot learn the few people of a small corpus by
+heart, as a network does.
 """
 
 from __future__ import annotations

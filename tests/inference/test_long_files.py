@@ -113,4 +113,4 @@ def test_memory_does_not_grow_with_length(trained, tiny):
         text=True,
     )
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["growth_mb"] < 30, done.stdout
+    assert found["growth_mb"] < 15, done.stdout
