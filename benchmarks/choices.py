@@ -32,6 +32,8 @@ HELD_OUT = [
     "--test_speakers=0",
     "--test_sessions=0",
     "--test_time=0",
+    # What joins the embedding after training is not judged here.
+    "--supervector_components=0",
 ]
 
 TEACHER = "--teacher=!new:benchmarks.teachers.CamPlusPlus"
@@ -44,6 +46,10 @@ SHORT = ["--growth_rate=48", "--blocks=[2,4,6,4]"]
 
 #: Speeds that leave a voice what it is.
 SAME_VOICES = ["--speeds=[95,100,105]", "--speed_voices=False"]
+
+#: Techniques that the package does not have, and where miners are.
+TRIED = "benchmarks.techniques"
+MINERS = "pytorch_metric_learning.miners"
 
 #: Of a training that has no labels.
 NO_LABELS = ["--pair_weight=0", "--classifier_weight=0"]
@@ -87,6 +93,35 @@ CHOICES = {
     },
     "narrow, speeds as speakers": [*NARROW, "--speeds=[90,100,110]"],
     "narrow, five speeds as speakers": NARROW,
+    **{
+        f"five speeds, {name}": settings
+        for name, settings in {
+            "hard pairs": [
+                f"--compute_cost=!new:{TRIED}.Mined",
+                f"--miner=!new:{MINERS}.MultiSimilarityMiner",
+            ],
+            "semi-hard pairs": [
+                f"--compute_cost=!new:{TRIED}.Mined",
+                f"--miner=!new:{TRIED}.SemiHard",
+            ],
+            "margins per side": [f"--compute_cost=!new:{TRIED}.MarginsPerSide"],
+            "memory": [f"--compute_cost=!new:{TRIED}.Memory"],
+            "growing margin": [f"--classifier_cost=!new:{TRIED}.GrowingMargin"],
+            "mixed lengths": [
+                f"--fea_augment=!new:{TRIED}.MixedLengths",
+                "--window_len=3",
+            ],
+            "attentive pooling": [
+                f"--embedding_model=!new:{TRIED}.AttentivePooling"
+            ],
+            "averaged weights": ["--average_decay=0.99"],
+            "other voices": ["--noise_share=0.5"],
+            "codecs": ["--codec_share=0.25"],
+            "reverberation": ["--reverb_share=0.3"],
+            "3 s": ["--window_len=3"],
+            "classifier alone": ["--pair_weight=0"],
+        }.items()
+    },
 }
 
 SEEDS = (1986, 7)
