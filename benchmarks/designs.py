@@ -28,10 +28,8 @@ from speechbrain_siamese.dataio.datasets import read_manifest
 from speechbrain_siamese.dataio.pairs import make_pairs
 from speechbrain_siamese.dataio.trial_sets import listed_trials, prepared_trials
 from speechbrain_siamese.evaluation.systems import EmbeddingSystem, prepare_all
-from speechbrain_siamese.inference.embeddings import (
-    EmbeddingCache,
-    model_fingerprint,
-)
+from speechbrain_siamese.inference.embeddings import EmbeddingCache
+from speechbrain_siamese.inference.fingerprint import model_fingerprint
 from speechbrain_siamese.inference.speaker import SiameseRecognition
 from speechbrain_siamese.processing.scoring import MEASURES
 from speechbrain_siamese.utils.intervals import bootstrap_interval
@@ -148,10 +146,7 @@ def training_trials(model: SiameseRecognition, prepared: Path) -> dict:
 
 def held_out_trials(model, output: Path, data: Path) -> dict[str, dict]:
     """Trials of the time split and of people who were never heard."""
-    hyperparams = (output / "export" / "hyperparams.yaml").read_text()
-    cache = EmbeddingCache(
-        output / "embeddings", model_fingerprint(model, hyperparams)
-    )
+    cache = EmbeddingCache(output / "embeddings", model_fingerprint(model))
     system = EmbeddingSystem("model", model, cache)
     prepared = output / "prepared"
     listed = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -104,28 +103,6 @@ class EmbeddingCache:
                 keys=np.array(list(self.found)),
                 embeddings=np.stack(list(self.found.values())),
             )
-
-
-def model_fingerprint(model: SpeakerRecognition, hyperparams: str) -> str:
-    """Short text that changes with anything that changes an embedding.
-
-    Arguments
-    ---------
-    model : SpeakerRecognition
-    hyperparams : str
-        Text of its ``hyperparams.yaml``, which holds what is no weight.
-
-    Returns
-    -------
-    str
-        16 hexadecimal digits.
-    """
-    digest = hashlib.sha256(hyperparams.encode())
-    for name, value in sorted(model.mods.state_dict().items()):
-        digest.update(name.encode())
-        # NumPy has no bfloat16.
-        digest.update(value.double().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def embed_files(

@@ -17,6 +17,8 @@ from speechbrain_siamese.dataio.decoding import (
     decode,
     decode_blocks,
 )
+from speechbrain_siamese.inference.fingerprint import model_fingerprint
+from speechbrain_siamese.inference.gallery import Gallery
 from speechbrain_siamese.inference.long_files import (
     batches_exactly,
     embed_in_blocks,
@@ -324,6 +326,33 @@ class SiameseRecognition(SpeakerRecognition):
             if self.normalised_decision
             else None,
         )
+
+    def gallery(self, path: str | Path, index: str = "exact") -> Gallery:
+        """Open the people whom this model can name, or begin with nobody.
+
+        Arguments
+        ---------
+        path : str or Path
+            Of the gallery's file.
+        index : str
+            As for ``Gallery``.
+
+        Returns
+        -------
+        Gallery
+            To enrol and to identify people.
+        """
+        return Gallery(self, path, index)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """What tells this model's embeddings from another's."""
+        return model_fingerprint(self)
+
+    @property
+    def embedding_dim(self) -> int:
+        """Numbers of an embedding."""
+        return self.hparams.cohort.voices.shape[1]
 
     @property
     def measure(self) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from speechbrain.inference.speaker import SpeakerRecognition
 
-from speechbrain_siamese.inference.embeddings import model_fingerprint
+from speechbrain_siamese.inference.fingerprint import model_fingerprint
 
 #: Of a callable that does not tell its own, Hz.
 _USUAL_RATE = 16000
@@ -161,11 +161,10 @@ def open_teacher(
             "(!new: of a class, !name: of a function)"
         ) from error
     model.mods.eval()
-    hyperparams = Path(savedir or source) / "hyperparams.yaml"
     return Teacher(
         lambda wavs: model.encode_batch(wavs).squeeze(1),
         model.audio_normalizer.sample_rate,
-        model_fingerprint(model, hyperparams.read_text(encoding="utf-8")),
+        model_fingerprint(model),
     )
 
 

@@ -53,10 +53,8 @@ from speechbrain_siamese.evaluation.systems import (
 )
 from speechbrain_siamese.evaluation.tables import TRIAL_COLUMNS, ScoreFiles
 from speechbrain_siamese.evaluation.worst_errors import hear_errors
-from speechbrain_siamese.inference.embeddings import (
-    EmbeddingCache,
-    model_fingerprint,
-)
+from speechbrain_siamese.inference.embeddings import EmbeddingCache
+from speechbrain_siamese.inference.fingerprint import model_fingerprint
 from speechbrain_siamese.inference.speaker import SiameseRecognition
 from speechbrain_siamese.utils.plots import plot_distances
 from speechbrain_siamese.utils.ranges import check_range
@@ -150,11 +148,7 @@ def open_encoder(kind, source, run_opts, work):
             "connection. An encoder without a threshold can be compared with: "
             "--peer="
         ) from error
-    hyperparams = (folder if is_local else savedir) / "hyperparams.yaml"
-    fingerprint = model_fingerprint(
-        model, hyperparams.read_text(encoding="utf-8")
-    )
-    return model, EmbeddingCache(work / "embeddings", fingerprint)
+    return model, EmbeddingCache(work / "embeddings", model_fingerprint(model))
 
 
 def find_sets(hparams, prepared):

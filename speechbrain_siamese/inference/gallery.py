@@ -1,0 +1,620 @@
+"""Enrolled people: add a voice from some seconds, ask who it is, delete it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+from speechbrain.utils.logger import get_logger
+
+from speechbrain_siamese.dataio.decoding import decode, decode_blocks
+from speechbrain_siamese.dataio.quality import ClipQuality, clip_quality
+from speechbrain_siamese.inference.gallery_store import (
+    EnrolledClip,
+    GalleryStore,
+    Person,
+    weighted_voice,
+)
+from speechbrain_siamese.inference.search import SEARCHES, Search
+from speechbrain_siamese.utils.ranges import check_range
+
+if TYPE_CHECKING:
+    from speechbrain_siamese.inference.speaker import SiameseRecognition
+
+logger = get_logger(__name__)
+
+#: A file, or a mono waveform at the model's rate, (time,).
+Clip = str | Path | torch.Tensor | np.ndarray
+
+#: Seconds of speech below which a clip is doubtful.
+SHORT = 3.0
+
+#: Share of clipped samples, and dB over the noise, that make a clip doubtful.
+CLIPPED, NOISY = 0.01, 8.0
+
+#: The most similar people, whose scores are normalised and made probabilities.
+CANDIDATES = 100
+
+#: Letters of a name.
+LONGEST_NAME = 200
+
+
+@dataclass
+class Enrolment:
+    """What became of the clips of one ``enroll``.
+
+    Arguments
+    ---------
+    name : str
+        As it is enrolled.
+    added : int
+        Clips that are new; those enrolled before do not count again.
+    seconds : float
+        Of the clips that could be used, new or not.
+    refused : dict of str : str
+        Reason, by clip: its path, or ``waveform <number>``.
+    warnings : dict of str : list of str
+        What is doubtful about clips that were taken.
+    """
+
+    name: str
+    added: int = 0
+    seconds: float = 0.0
+    refused: dict[str, str] = field(default_factory=dict)
+    warnings: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Someone who may be the speaker.
+
+    Arguments
+    ---------
+    name : str
+    score : float
+        Cosine similarity with the person's voice.
+    normalised : float or None
+        In deviations above strangers (AS-norm); None where the training
+        speakers were too few.
+    probability : float
+        That it is this person, after the scores of all candidates.
+    """
+
+    name: str
+    score: float
+    normalised: float | None
+    probability: float
+
+
+@dataclass(frozen=True)
+class Identification:
+    """Who speaks, as far as the gallery knows.
+
+    Arguments
+    ---------
+    name : str or None
+        None where nobody passes the threshold: *unknown*.
+    candidates : list of Candidate
+        The most similar people, best first.
+    unknown : float
+        Probability that it is none of those enrolled.
+    """
+
+    name: str | None
+    candidates: list[Candidate]
+    unknown: float
+
+
+class Gallery:
+    """People whom a model can name; opened with ``model.gallery(path)``.
+
+    No audio is kept unless that is asked for; of a person who is removed no
+    trace stays in the file. Several processes may use one gallery.
+
+    Arguments
+    ---------
+    model : SiameseRecognition
+    path : str or Path
+        An SQLite file; is made where it is missing.
+    index : str
+        ``exact``, or ``faiss`` for more voices than exact search is quick
+        with (from a million on).
+
+    Raises
+    ------
+    ValueError
+        If the file is no gallery, or another model's; if the model does not
+        score by cosine.
+
+    Example
+    -------
+    >>> gallery = model.gallery("people.sqlite")  # doctest: +SKIP
+    >>> gallery.enroll("sita", ["a.m4a", "b.wav"])  # doctest: +SKIP
+    >>> gallery.identify("who.mp3").name  # doctest: +SKIP
+    'sita'
+    """
+
+    def __init__(
+        self,
+        model: SiameseRecognition,
+        path: str | Path,
+        index: str = "exact",
+    ):
+        if index not in SEARCHES:
+            raise ValueError(
+                f"index is {index!r}, expected one of {list(SEARCHES)}"
+            )
+        if model.measure != "cosine":
+            raise ValueError(
+                f"the model scores by {model.measure}; a gallery holds "
+                "directions, which only a model with measure cosine has"
+            )
+        self.model, self.index = model, index
+        self.store = GalleryStore(path, model.fingerprint, model.embedding_dim)
+        self._lock = threading.Lock()
+        self._loaded: tuple[int, list[str], Search] | None = None
+
+    # ---- Who is there -------------------------------------------------------
+
+    def list(self) -> list[Person]:
+        """Who is enrolled, by name.
+
+        Returns
+        -------
+        list of Person
+        """
+        return self.store.people()
+
+    def remove(self, name: str) -> None:
+        """Delete a person with every trace.
+
+        Arguments
+        ---------
+        name : str
+
+        Raises
+        ------
+        ValueError
+            If nobody has that name.
+        """
+        self.store.remove(checked_name(name))
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a person another name.
+
+        Arguments
+        ---------
+        old, new : str
+
+        Raises
+        ------
+        ValueError
+            If nobody is called ``old``, or someone is called ``new``.
+        """
+        self.store.rename(checked_name(old), checked_name(new))
+
+    # ---- Enrolment ----------------------------------------------------------
+
+    def enroll(
+        self, name: str, clips: Clip | Iterable[Clip], keep_audio: bool = False
+    ) -> Enrolment:
+        """Add a person, or clips to one who is enrolled.
+
+        Their voice is the mean over the clips, weighed by seconds of speech
+        and by quality. 5 to 30 seconds of speech are enough; several clips of
+        several days are better than one.
+
+        Arguments
+        ---------
+        name : str
+        clips : Clip or Iterable[Clip]
+            Files, or mono waveforms at the model's rate.
+        keep_audio : bool
+            Keep the clips themselves in the gallery, as FLAC.
+
+        Returns
+        -------
+        Enrolment
+            A clip that is no audio, silent or too short is refused; one that
+            is short, noisy or clipped, does not sound like the person's other
+            clips, or sounds like someone else, is taken with a warning.
+
+        Raises
+        ------
+        ValueError
+            If the name cannot be one, or no clip can be used.
+        """
+        done = Enrolment(checked_name(name))
+        usable: dict[str, EnrolledClip] = {}
+        for number, clip in enumerate(_several(clips), start=1):
+            label = f"waveform {number}" if _is_sound(clip) else str(clip)
+            try:
+                usable[label], quality = self._clip(clip, keep_audio)
+            except (ValueError, OSError) as error:
+                done.refused[label] = str(error)
+                continue
+            done.seconds += quality.seconds
+            if doubts := doubts_of(quality):
+                done.warnings[label] = doubts
+        if not usable:
+            reasons = "; ".join(
+                f"{label}: {reason}" for label, reason in done.refused.items()
+            )
+            raise ValueError(
+                f"no clip of {done.name!r} can be used: "
+                f"{reasons or 'none was given'}"
+            )
+        self._compare(done, usable)
+        done.added = self.store.add(done.name, [*usable.values()])
+        return done
+
+    def _clip(self, clip, keep_audio) -> tuple[EnrolledClip, ClipQuality]:
+        """Measure and embed one clip."""
+        rate = self.model.audio_normalizer.sample_rate
+        digest = hashlib.sha256()
+
+        def blocks():
+            sound = [_waveform(clip)] if _is_sound(clip) else None
+            for block in sound or decode_blocks(clip, rate):
+                digest.update(np.ascontiguousarray(block))
+                yield block
+
+        quality = clip_quality(blocks(), rate)
+        if not quality.speech:
+            raise ValueError("it is silent: there is no voice to know")
+        if _is_sound(clip):
+            source = None
+            wave = torch.from_numpy(_waveform(clip))
+            embedding = self.model.encode_batch(wave[None])
+        else:
+            source = str(Path(clip).absolute())
+            embedding = self.model.embed_file(clip)
+        embedding = embedding.flatten().cpu()
+        if not embedding.isfinite().all():
+            raise ValueError("its embedding is not finite")
+        audio = None
+        if keep_audio:
+            audio = _flac(_waveform(clip) if not source else clip, rate)
+        return EnrolledClip(
+            digest=digest.hexdigest(),
+            source=source,
+            seconds=quality.seconds,
+            weight=quality.weight,
+            embedding=torch.nn.functional.normalize(embedding, dim=0).numpy(),
+            audio=audio,
+        ), quality
+
+    def _compare(self, done: Enrolment, usable: dict[str, EnrolledClip]):
+        """Warn of clips unlike the person's others, or like someone else."""
+        before = self.store.clips(done.name)
+        known = {clip.digest for clip in before}
+        for label, clip in usable.items():
+            others = [
+                *before,
+                *(o for o in usable.values() if o.digest not in known),
+            ]
+            others = [o for o in others if o.digest != clip.digest]
+            if others:
+                voice = torch.from_numpy(weighted_voice(others))[None]
+                (own,) = self._scored(clip.embedding, voice, ["the others"])
+                if not self._passes(own):
+                    done.warnings.setdefault(label, []).append(
+                        "does not sound like the person's other clips (score "
+                        f"{own.score:.2f}): is it the same voice?"
+                    )
+            for found in self.identify_embedding(clip.embedding, 2).candidates:
+                if found.name != done.name and self._passes(found):
+                    done.warnings.setdefault(label, []).append(
+                        f"sounds like {found.name!r}, who is enrolled (score "
+                        f"{found.score:.2f}): is it one person?"
+                    )
+
+    # ---- Identification -----------------------------------------------------
+
+    def identify(
+        self,
+        clip: Clip,
+        top: int = 5,
+        threshold: float | None = None,
+        unknown: float = 0.5,
+    ) -> Identification:
+        """Tell who speaks in a clip, or that nobody enrolled does.
+
+        Arguments
+        ---------
+        clip : Clip
+            A file, or a mono waveform at the model's rate.
+        top : int
+            How many candidates to name.
+        threshold : float or None
+            Normalised score (the cosine, where the training speakers were too
+            few to normalise) above which the best candidate is named; None for
+            the export's own. A gallery of many has more people to be taken
+            for by chance: raise it.
+        unknown : float
+            Probability of someone who is not enrolled, before anything was
+            heard; the others share the rest.
+
+        Returns
+        -------
+        Identification
+
+        Raises
+        ------
+        ValueError
+            If the clip is no audio, too short or silent, or nobody is
+            enrolled.
+        """
+        if _is_sound(clip):
+            embedding = self.model.encode_batch(
+                torch.from_numpy(_waveform(clip))[None]
+            )
+        else:
+            embedding = self.model.embed_file(clip)
+        if not self._search()[1]:
+            raise ValueError(
+                f"nobody is enrolled in {self.store.path}: enroll someone first"
+            )
+        return self.identify_embedding(embedding, top, threshold, unknown)
+
+    def identify_embedding(
+        self,
+        embedding: torch.Tensor | np.ndarray,
+        top: int = 5,
+        threshold: float | None = None,
+        unknown: float = 0.5,
+    ) -> Identification:
+        """As ``identify``, of an embedding; with nobody enrolled it is unknown.
+
+        Arguments
+        ---------
+        embedding : torch.Tensor or np.ndarray
+            ``dim`` numbers in any shape.
+        top, threshold, unknown
+            As for ``identify``.
+
+        Returns
+        -------
+        Identification
+        """
+        check_range("top", top, 1, 1_000_000, whole=True)
+        check_range("unknown", unknown, 0.0, 1.0)
+        embedding = torch.as_tensor(embedding).detach().cpu().float().flatten()
+        _, names, search = self._search()
+        if not names:
+            return Identification(None, [], 1.0)
+        query = torch.nn.functional.normalize(embedding, dim=0)[None]
+        cosines, positions = search.search(query, max(top, CANDIDATES))
+        # An index that misses some fills up with what is no cosine.
+        near = positions[0][cosines[0] >= -1.5]
+        scored = self._scored(
+            embedding, search.voices[near], [names[one] for one in near]
+        )
+        share = (1 - unknown) / len(names)
+        odds = self._likelihood_ratios(scored) * share
+        whole = odds.sum() + unknown
+        scored = [
+            Candidate(one.name, one.score, one.normalised, float(own / whole))
+            for one, own in zip(scored, odds, strict=True)
+        ]
+        scored.sort(key=_worth, reverse=True)
+        named = self._passes(scored[0], threshold)
+        return Identification(
+            scored[0].name if named else None,
+            scored[:top],
+            float(unknown / whole),
+        )
+
+    def _scored(self, embedding, voices, names) -> list[Candidate]:
+        """Scores with voices, (voices, dim), in their order."""
+        both = torch.cat([torch.as_tensor(embedding)[None], voices]).float()
+        trials = np.zeros(len(names), dtype=int), np.arange(1, len(names) + 1)
+        unit = torch.nn.functional.normalize(both, dim=-1)
+        scores = (unit[1:] @ unit[0]).numpy()
+        if self.model.normalised_decision:
+            cohort = self.model.hparams.cohort
+            normalised = cohort.normalised(scores, both, *trials).tolist()
+        else:
+            normalised = [None] * len(names)
+        return [
+            Candidate(name, float(score), own, 0.0)
+            for name, score, own in zip(names, scores, normalised, strict=True)
+        ]
+
+    @property
+    def _decision(self):
+        return self.model.normalised_decision or self.model.decision
+
+    def _passes(self, candidate, threshold=None) -> bool:
+        limit = self._decision.threshold if threshold is None else threshold
+        return _worth(candidate) > limit
+
+    def _likelihood_ratios(self, candidates):
+        """Of each being the speaker, float64, (candidates,)."""
+        values = np.array([_worth(candidate) for candidate in candidates])
+        return np.exp(np.minimum(self._decision.calibration.llr(values), 300))
+
+    def _search(self) -> tuple[int, list[str], Search]:
+        """Everybody's voice in memory, as the file has them now."""
+        with self._lock:
+            if not self._loaded or self._loaded[0] != self.store.changes():
+                names, voices, changes = self.store.voices()
+                search = SEARCHES[self.index](voices) if names else None
+                self._loaded = (changes, names, search)
+            return self._loaded
+
+
+def _worth(candidate: Candidate) -> float:
+    """What candidates are ranked by and what is held against a threshold."""
+    if candidate.normalised is None:
+        return candidate.score
+    return candidate.normalised
+
+
+def re_enroll(
+    model: SiameseRecognition, old: str | Path, new: str | Path
+) -> tuple[Gallery, dict[str, dict[str, str]]]:
+    """Make a gallery anew with another model, from its stored source paths.
+
+    The old gallery stays as it is.
+
+    Arguments
+    ---------
+    model : SiameseRecognition
+        The one to use from now on.
+    old : str or Path
+        A gallery of any model.
+    new : str or Path
+        Where the new one shall be; must not exist.
+
+    Returns
+    -------
+    gallery : Gallery
+    lost : dict of str : dict of str : str
+        By person, the reasons of clips that could not be enrolled again: of
+        those whose file is gone, and waveforms, unless their audio was kept.
+
+    Raises
+    ------
+    ValueError
+        If ``old`` is no gallery, or ``new`` exists.
+    """
+    if Path(new).exists():
+        raise ValueError(f"{new} exists already: name a file that does not")
+    before = GalleryStore.any_model(old)
+    gallery = Gallery(model, new)
+    lost: dict[str, dict[str, str]] = {}
+    for person in before.people():
+        clips: list[Clip] = []
+        for clip in before.clips(person.name):
+            if clip.source and Path(clip.source).is_file():
+                clips.append(clip.source)
+            elif clip.audio:
+                clips.append(_from_flac(clip.audio, model))
+            else:
+                label = clip.source or f"waveform {clip.digest[:8]}"
+                reason = "no such file" if clip.source else "it was not kept"
+                lost.setdefault(person.name, {})[label] = reason
+        try:
+            done = gallery.enroll(person.name, clips)
+            refused = done.refused
+        except ValueError as error:
+            refused = {"all": str(error)}
+        if refused:
+            lost.setdefault(person.name, {}).update(refused)
+    return gallery, lost
+
+
+def checked_name(name: str) -> str:
+    """A person's name as it is stored.
+
+    Arguments
+    ---------
+    name : str
+
+    Returns
+    -------
+    str
+        Normalised (NFC), without space at its ends.
+
+    Raises
+    ------
+    ValueError
+        If it is empty, too long, or holds control characters.
+
+    Example
+    -------
+    >>> checked_name(" सीता ")
+    'सीता'
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"a name is {name!r}, expected text")
+    name = unicodedata.normalize("NFC", name).strip()
+    # Formatting characters (Cf) are part of many scripts.
+    bad = any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
+    if not 0 < len(name) <= LONGEST_NAME or bad:
+        raise ValueError(
+            f"a name is {name[:50]!r}, expected 1 to {LONGEST_NAME} letters "
+            "without control characters"
+        )
+    return name
+
+
+def doubts_of(quality: ClipQuality) -> list[str]:
+    """What is doubtful about a clip, in words.
+
+    Arguments
+    ---------
+    quality : ClipQuality
+
+    Returns
+    -------
+    list of str
+
+    Example
+    -------
+    >>> doubts_of(ClipQuality(2.0, 1.5, -20.0, 30.0, 0.0))
+    ['holds 1.5 s of speech: 5 s or more are safer']
+    """
+    doubts = []
+    if quality.speech < SHORT:
+        doubts.append(
+            f"holds {quality.speech:.1f} s of speech: 5 s or more are safer"
+        )
+    if quality.clipped > CLIPPED:
+        doubts.append(
+            f"is clipped ({100 * quality.clipped:.0f} % of its samples): "
+            "record it with less gain"
+        )
+    if quality.snr < NOISY:
+        doubts.append(
+            f"is noisy (about {quality.snr:.0f} dB between voice and noise)"
+        )
+    return doubts
+
+
+def _is_sound(clip) -> bool:
+    return isinstance(clip, (torch.Tensor, np.ndarray))
+
+
+def _several(clips: Clip | Iterable[Clip]) -> Sequence[Clip]:
+    """The clips, also of one that was given alone."""
+    if isinstance(clips, (str, Path)) or _is_sound(clips):
+        return [clips]
+    return [*clips]
+
+
+def _waveform(clip: torch.Tensor | np.ndarray) -> np.ndarray:
+    """Mono samples, float32, (time,), or an error."""
+    wave = torch.as_tensor(clip).detach().cpu().squeeze()
+    if wave.ndim != 1 or not wave.is_floating_point():
+        raise ValueError(
+            f"a waveform is {wave.dtype} of shape {tuple(clip.shape)}, "
+            "expected mono samples as floats, (time,)"
+        )
+    if not wave.isfinite().all():
+        raise ValueError("a waveform holds NaN or infinite samples")
+    return wave.float().numpy()
+
+
+def _flac(clip, rate: int) -> bytes:
+    sound = decode(clip, rate) if isinstance(clip, (str, Path)) else clip
+    kept = io.BytesIO()
+    soundfile.write(kept, sound.clip(-1, 1), rate, format="FLAC")
+    return kept.getvalue()
+
+
+def _from_flac(audio: bytes, model) -> np.ndarray:
+    sound, rate = soundfile.read(io.BytesIO(audio), dtype="float32")
+    wanted = model.audio_normalizer.sample_rate
+    return sound if rate == wanted else soxr.resample(sound, rate, wanted)

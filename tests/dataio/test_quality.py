@@ -1,0 +1,66 @@
+"""What a clip is worth: worked out by hand on tones and hushes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from speechbrain_siamese.dataio.quality import ClipQuality, clip_quality
+
+RATE = 8000
+
+
+def tone(seconds, amplitude):
+    time = np.arange(round(seconds * RATE)) / RATE
+    return (amplitude * np.sin(2 * np.pi * 400 * time)).astype(np.float32)
+
+
+def test_level_of_a_tone_is_three_below_its_peak():
+    found = clip_quality([tone(1.0, 0.1)], RATE)
+    assert found.level == pytest.approx(-23.0, abs=0.1)
+
+
+def test_speech_is_what_is_not_silent():
+    blocks = [tone(1.0, 0.1), np.zeros(2 * RATE), tone(0.5, 0.1)]
+    found = clip_quality(blocks, RATE)
+    assert found.seconds == 3.5
+    assert found.speech == pytest.approx(1.5, abs=0.05)
+
+
+@pytest.mark.parametrize("below", [10.0, 20.0])
+def test_noise_is_what_lies_between(below):
+    hush = tone(1.0, 0.1 * 10 ** (-below / 20))
+    found = clip_quality([tone(1.0, 0.1), hush], RATE)
+    assert found.snr == pytest.approx(below, abs=0.2)
+
+
+def test_blocks_do_not_matter():
+    rng = np.random.default_rng(0)
+    sound = (0.2 * rng.standard_normal(3 * RATE)).astype(np.float32)
+    whole = clip_quality([sound], RATE)
+    cut = clip_quality(np.split(sound, [17, 900, 12345]), RATE)
+    assert whole == cut
+
+
+def test_clipped_samples_are_counted_on_both_sides():
+    sound = np.zeros(RATE, dtype=np.float32)
+    sound[:40], sound[100:160] = 1.0, -1.0
+    assert clip_quality([sound], RATE).clipped == 100 / RATE
+
+
+@pytest.mark.parametrize("blocks", [[], [np.zeros(RATE, dtype=np.float32)]])
+def test_nothing_and_silence_hold_no_speech(blocks):
+    found = clip_quality(blocks, RATE)
+    assert found.speech == 0
+    assert found.level == -np.inf
+    assert found.snr == 0
+    assert found.weight == 0
+
+
+def test_weight_falls_with_noise_and_clipping():
+    clean = ClipQuality(9.0, 8.0, -20.0, 60.0, 0.0)
+    noisy = ClipQuality(9.0, 8.0, -20.0, 5.0, 0.0)
+    clipped = ClipQuality(9.0, 8.0, -20.0, 60.0, 0.01)
+    assert clean.weight == pytest.approx(8.0, rel=1e-4)
+    assert noisy.weight == pytest.approx(4.0)
+    assert clipped.weight == pytest.approx(4.0, rel=1e-4)

@@ -1,0 +1,152 @@
+"""A gallery's file: whole after every call, and nothing left of the deleted."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+
+import numpy as np
+import pytest
+
+from speechbrain_siamese.inference.gallery_store import (
+    EnrolledClip,
+    GalleryError,
+    GalleryStore,
+    Person,
+)
+
+EAST, NORTH = np.eye(2, dtype=np.float32)
+
+
+def clip(digest, embedding=EAST, weight=1.0, **changes):
+    values = {"source": None, "seconds": 5.0, "audio": None, **changes}
+    return EnrolledClip(
+        digest=digest, weight=weight, embedding=embedding, **values
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    return GalleryStore(tmp_path / "new" / "people.sqlite", "f1", 2)
+
+
+def test_a_voice_is_the_weighted_mean_over_all_calls(store):
+    store.add("sita", [clip("1", EAST, 3.0)])
+    store.add("sita", [clip("2", NORTH, 4.0)])
+    names, voices, _ = store.voices()
+    assert names == ["sita"]
+    assert voices == pytest.approx(np.array([[0.6, 0.8]]))
+
+
+def test_a_clip_counts_once(store):
+    assert store.add("sita", [clip("1"), clip("1")]) == 1
+    assert store.add("sita", [clip("1"), clip("2")]) == 1
+    assert store.people() == [Person("sita", 2, 10.0)]
+
+
+def test_people_are_listed_by_name_and_clips_by_age(store):
+    store.add("b", [clip("1", source="/x.wav", audio=b"flac"), clip("2")])
+    store.add("a", [clip("1")])
+    assert [person.name for person in store.people()] == ["a", "b"]
+    first, second = store.clips("b")
+    assert (first.source, first.audio) == ("/x.wav", b"flac")
+    assert second.digest == "2"
+    assert store.clips("nobody") == []
+
+
+def test_changes_count_what_changed(store):
+    seen = [store.changes()]
+    store.add("a", [clip("1")])
+    seen.append(store.changes())
+    store.add("a", [clip("1")])
+    seen.append(store.changes())
+    store.rename("a", "b")
+    seen.append(store.changes())
+    store.remove("b")
+    seen.append(store.changes())
+    assert seen == [0, 1, 1, 2, 3]
+
+
+def test_of_a_removed_person_no_byte_stays(store):
+    secret = np.array([0.123456, 0.992351], dtype=np.float32)
+    store.add("Sītā Devī", [clip("0123abcd", secret, source="/home/x/y.wav")])
+    store.add("other", [clip("1")])
+    traces = (secret.tobytes(), "Sītā Devī".encode(), b"y.wav", b"0123abcd")
+    before = store.path.read_bytes()
+    assert all(trace in before for trace in traces)
+    store.remove("Sītā Devī")
+    left = b"".join(p.read_bytes() for p in store.path.parent.iterdir())
+    assert not [trace for trace in traces if trace in left]
+
+
+def test_the_old_name_of_a_renamed_person_is_gone(store):
+    store.add("before", [clip("1")])
+    store.rename("before", "after")
+    assert b"before" not in store.path.read_bytes()
+
+
+def test_names_that_are_not_there_or_taken(store):
+    store.add("a", [clip("1")])
+    store.add("b", [clip("1")])
+    with pytest.raises(ValueError, match="nobody called 'c'"):
+        store.remove("c")
+    with pytest.raises(ValueError, match="nobody called 'c'"):
+        store.rename("c", "d")
+    with pytest.raises(ValueError, match="'b' is enrolled already"):
+        store.rename("a", "b")
+    assert [person.name for person in store.people()] == ["a", "b"]
+
+
+def test_another_models_gallery_is_refused(store):
+    for other in (("f2", 2), ("f1", 3)):
+        with pytest.raises(GalleryError, match="made by another model"):
+            GalleryStore(store.path, *other)
+    assert GalleryStore.any_model(store.path).fingerprint == "f1"
+
+
+def test_files_that_are_no_gallery(tmp_path):
+    text = tmp_path / "notes.txt"
+    text.write_text("x" * 5000)
+    with pytest.raises(GalleryError, match="not a database"):
+        GalleryStore(text, "f1", 2)
+    other = tmp_path / "other.sqlite"
+    with sqlite3.connect(other) as database:
+        database.execute("CREATE TABLE model (a)")
+    for opening in (
+        lambda: GalleryStore(other, "f1", 2),
+        lambda: GalleryStore.any_model(other),
+    ):
+        with pytest.raises(GalleryError, match="another program's database"):
+            opening()
+    with pytest.raises(GalleryError, match="is not there"):
+        GalleryStore.any_model(tmp_path / "nothing.sqlite")
+    assert not (tmp_path / "nothing.sqlite").exists()
+
+
+def test_a_newer_format_is_refused(store):
+    with sqlite3.connect(store.path) as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(GalleryError, match="of format 99"):
+        GalleryStore(store.path, "f1", 2)
+
+
+def test_a_damaged_file_is_told(store):
+    for number in range(200):
+        store.add(f"person {number}", [clip(str(number))])
+    whole = store.path.read_bytes()
+    store.path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    with pytest.raises(GalleryError, match=r"people\.sqlite cannot be used"):
+        store.voices()
+
+
+def test_threads_share_a_store(store):
+    def enrol(thread):
+        for number in range(20):
+            store.add(f"{thread}-{number}", [clip("1")])
+
+    threads = [threading.Thread(target=enrol, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.people()) == store.changes() == 80

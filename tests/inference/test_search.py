@@ -1,0 +1,64 @@
+"""Search finds what a plain product finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from speechbrain_siamese.inference import search
+from speechbrain_siamese.inference.search import ExactSearch, FaissSearch
+
+
+def unit(count, dim, seed):
+    rng = np.random.default_rng(seed)
+    voices = rng.standard_normal((count, dim)).astype(np.float32)
+    return voices / np.linalg.norm(voices, axis=1, keepdims=True)
+
+
+def naive(voices, queries, top):
+    """Positions of the highest cosines, by NumPy in double precision."""
+    cosines = queries.astype(float) @ voices.astype(float).T
+    return np.argsort(-cosines, axis=1)[:, :top], -np.sort(-cosines, axis=1)
+
+
+@pytest.mark.parametrize("half_from", [10**9, 1])
+@pytest.mark.parametrize("queries", [1, 7])
+def test_exact_search_is_the_plain_product(monkeypatch, half_from, queries):
+    monkeypatch.setattr(search, "HALF_FROM", half_from)
+    # A first pass over several blocks, whose candidates are fewer than all.
+    monkeypatch.setattr(search, "BLOCK", 1000)
+    monkeypatch.setattr(search, "SPARE", (2, 50))
+    voices, asked = unit(3210, 24, 0), unit(queries, 24, 1)
+    cosines, positions = ExactSearch(voices).search(torch.from_numpy(asked), 10)
+    expected, values = naive(voices, asked, 10)
+    assert (positions == expected).all()
+    assert cosines == pytest.approx(values[:, :10], abs=1e-6)
+
+
+def test_no_more_than_there_are():
+    voices = unit(3, 8, 0)
+    cosines, positions = ExactSearch(voices).search(torch.from_numpy(voices), 9)
+    assert cosines.shape == positions.shape == (3, 3)
+    assert (positions[:, 0] == np.arange(3)).all()
+
+
+def test_faiss_finds_nearly_all():
+    pytest.importorskip("faiss")
+    voices = unit(5000, 24, 0)
+    asked = voices[:200] + 0.05 * unit(200, 24, 1)
+    _, positions = FaissSearch(voices).search(torch.from_numpy(asked), 1)
+    assert (positions[:, 0] == np.arange(200)).mean() > 0.95
+
+
+def test_faiss_of_few_voices():
+    pytest.importorskip("faiss")
+    voices = unit(3, 8, 0)
+    _, positions = FaissSearch(voices).search(torch.from_numpy(voices), 5)
+    assert (positions[:, 0] == np.arange(3)).all()
+
+
+def test_without_faiss_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "faiss", None)
+    with pytest.raises(ImportError, match=r"speechbrain-siamese\[faiss\]"):
+        FaissSearch(unit(3, 8, 0))
