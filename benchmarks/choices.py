@@ -32,8 +32,6 @@ HELD_OUT = [
     "--test_speakers=0",
     "--test_sessions=0",
     "--test_time=0",
-    # What joins the embedding after training is not judged here.
-    "--supervector_components=0",
 ]
 
 TEACHER = "--teacher=!new:benchmarks.teachers.CamPlusPlus"

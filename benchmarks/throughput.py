@@ -176,10 +176,6 @@ def embedding(system: str, precision: str, folder: Path, clips: int) -> Work:
     """A batch through the class that users load an export with."""
     hparams, run_opts = load(system, precision, folder)
     cost = multiply_adds(hparams)["embed"]
-    supervector = getattr(hparams["embedding_model"], "supervector", None)
-    if supervector:
-        # As after a training, which chooses the share.
-        supervector.share.fill_(0.5)
     modules = {
         "compute_features": hparams["compute_features"],
         # As the export has it.

@@ -8,8 +8,6 @@ learnt beside it, which steadies the training and gives the export its
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import speechbrain as sb
 import torch
@@ -19,7 +17,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from speechbrain_siamese.dataio.trial_names import trial_name
 from speechbrain_siamese.dataio.trial_table import TrialTable
 from speechbrain_siamese.global_batch import GlobalBatchBrain, seed_step
-from speechbrain_siamese.joint_embedding import join_supervectors
 from speechbrain_siamese.lobes.features import subtract_mean
 from speechbrain_siamese.nnet.gather import gather_batch
 from speechbrain_siamese.nnet.losses import all_pairs
@@ -59,13 +56,11 @@ class SiameseBrain(GlobalBatchBrain):
     ``max_minutes``, ``window_samples``, ``eval_batch_size``,
     ``train_loggers``, ``figures_folder``.
 
-    Set before ``fit`` and ``evaluate``: ``trials``, a ``TrialTable`` by
-    question (``valid``, and those of the test), and ``datasets`` (``train``,
-    ``valid`` and ``test``).
+    Set ``trials`` before ``fit`` and ``evaluate``: a ``TrialTable`` by
+    question (``valid``, and those of the test).
     """
 
     trials: dict[str, TrialTable]
-    datasets: dict
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -297,7 +292,7 @@ class SiameseBrain(GlobalBatchBrain):
         )
 
     def on_evaluate_start(self, max_key=None, min_key=None):
-        """Load the best checkpoint, and complete its embedding."""
+        """Load the best checkpoint."""
         history = self.hparams.history
         whole = dict(vars(history))
         self.trained_steps = self.hparams.lr_schedule.steps
@@ -316,9 +311,6 @@ class SiameseBrain(GlobalBatchBrain):
             self.raw_modules["embedding_model"].load_state_dict(
                 self.average.module.state_dict()
             )
-            # From here on the weights change no more.
-            self.average = None
-        self.joint = join_supervectors(self)
 
     def score(self, table: TrialTable) -> np.ndarray:
         """Scores of trials from the stage's embeddings, (trials,)."""
@@ -338,20 +330,22 @@ class SiameseBrain(GlobalBatchBrain):
             if epoch["epoch"] == self.best
         )
 
-    def training_clips(self, dataset, clips: int = 8) -> Iterator[torch.Tensor]:
-        """Windows of every training speaker, as they are.
+    @torch.no_grad()
+    def speaker_means(self, dataset, clips: int = 8) -> torch.Tensor:
+        """Mean embedding of each training speaker, for the export.
 
         Arguments
         ---------
         dataset : WindowDataset
             The training manifest.
         clips : int
-            Windows of each speaker, which follow from the seed.
+            Windows of each speaker that are averaged; they follow from the
+            seed.
 
-        Yields
-        ------
+        Returns
+        -------
         torch.Tensor
-            (batch, time), the windows of a speaker behind each other.
+            (speakers, dim), in the order of the manifest.
         """
         self.modules.eval()
         generator = np.random.default_rng(self.hparams.seed)
@@ -367,30 +361,11 @@ class SiameseBrain(GlobalBatchBrain):
             sampler=draws,
             batch_size=self.hparams.eval_batch_size,
         )
-        for batch in loader:
-            # They are drawn longer than a window, for the speeds of training.
-            yield batch.to(self.device).sig.data[
-                :, : self.hparams.window_samples
-            ]
-
-    @torch.no_grad()
-    def speaker_means(self, dataset, clips: int = 8) -> torch.Tensor:
-        """Mean embedding of each training speaker, for the export.
-
-        Arguments
-        ---------
-        dataset : WindowDataset
-            The training manifest.
-        clips : int
-            Windows of each speaker that are averaged.
-
-        Returns
-        -------
-        torch.Tensor
-            (speakers, dim), in the order of the manifest.
-        """
         found = []
-        for wavs in self.training_clips(dataset, clips):
+        for batch in loader:
+            wavs = batch.to(self.device).sig.data
+            # They are drawn longer than a window, for the speeds of training.
+            wavs = wavs[:, : self.hparams.window_samples]
             embeddings = self.encode(wavs, torch.ones(len(wavs)).to(wavs))
             found.append(embeddings.squeeze(1).cpu())
         return torch.cat(found).unflatten(0, (-1, clips)).mean(dim=1)

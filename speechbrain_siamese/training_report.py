@@ -119,13 +119,11 @@ def training_report(
         "valid": figures_of("valid", brain.best_figures()) | valid,
         "decision": asdict(decision),
         "normalised": asdict(normalised) if normalised else None,
-        "supervector": brain.joint,
         "test": test,
         "data": {name: _describe(data) for name, data in datasets.items()},
         "settings": {
             key: getattr(hparams, key) for key in _TOLD if hasattr(hparams, key)
         }
-        | ({"supervector_share": brain.joint["share"]} if brain.joint else {})
         # Of a design that means to start from ImageNet's weights.
         | ({"start": encoder.start} if hasattr(encoder, "start") else {}),
         "init_from": _compare_with_start(brain, datasets["valid"]),

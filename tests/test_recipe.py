@@ -92,13 +92,11 @@ def test_metrics_hold_all_figures_of_every_epoch(trained, tiny):
 def test_metrics_of_valid_are_those_of_the_best_epoch(trained):
     report = metrics(trained)
     best = report["epochs"][report["best_epoch"] - 1]
-    by_share = report["supervector"]["valid_eer"]
-    # Epochs are the network's, what is exported has the chosen share.
-    assert by_share["0.0"] == best["valid_eer"]
-    assert best["valid_eer"] == min(
+    assert report["valid"]["eer"] == best["valid_eer"]
+    assert report["decision"]["threshold"] == best["valid_threshold"]
+    assert report["valid"]["eer"] == min(
         epoch["valid_eer"] for epoch in report["epochs"]
     )
-    assert report["valid"]["eer"] == min(by_share.values())
 
 
 def test_figures_open_as_images(trained):

@@ -156,8 +156,7 @@ def test_averaged_weights_and_speed_voices_survive_a_kill(
     start, tiny, tiny_data, trained, tmp_path
 ):
     output, kill_when, resume = start
-    # Without supervectors, or voices' own directions were the classifier.
-    settings = {"average_decay": 0.9, "supervector_components": 0}
+    settings = {"average_decay": 0.9}
     reference = tmp_path / "undisturbed"
     done = tiny.train(
         reference,

@@ -24,9 +24,7 @@ COMPONENTS = 64
 BLOCK = 1 << 22
 
 
-def train_ubm(
-    frames: np.ndarray, seed: int, components: int = COMPONENTS
-) -> GaussianMixture:
+def train_ubm(frames: np.ndarray, seed: int) -> GaussianMixture:
     """Learn how people sound.
 
     Arguments
@@ -36,13 +34,11 @@ def train_ubm(
         ``features.cepstra_with_slopes``.
     seed : int
         The same seed gives the same mixture.
-    components : int
-        Gaussians of the mixture.
 
     Returns
     -------
     GaussianMixture
-        With diagonal covariances.
+        64 components with diagonal covariances.
 
     Raises
     ------
@@ -50,14 +46,14 @@ def train_ubm(
         If the frames are no finite matrix, or fewer than components.
     """
     frames = finite_matrix(frames, "frames", "(frames, dim)")
-    if len(frames) < components:
+    if len(frames) < COMPONENTS:
         raise ValueError(
-            f"{len(frames)} frames, expected at least {components}, one per "
+            f"{len(frames)} frames, expected at least {COMPONENTS}, one per "
             "component, and better a hundred times as many: give more "
             "training clips"
         )
     ubm = GaussianMixture(
-        components, covariance_type="diag", reg_covar=1e-3, random_state=seed
+        COMPONENTS, covariance_type="diag", reg_covar=1e-3, random_state=seed
     )
     with warnings.catch_warnings():
         # The last hundredths of a nat change no decision.

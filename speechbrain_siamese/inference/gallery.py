@@ -394,11 +394,13 @@ class Gallery:
         if not names:
             return Identification(None, [], 1.0)
         query = torch.nn.functional.normalize(embedding, dim=0)[None]
-        cosines, positions = search.search(query, max(top, CANDIDATES))
+        cosines, positions = search.search(query.numpy(), max(top, CANDIDATES))
         # An index that misses some fills up with what is no cosine.
         near = positions[0][cosines[0] >= -1.5]
         scored = self._scored(
-            embedding, search.voices[near], [names[one] for one in near]
+            embedding,
+            torch.from_numpy(search[near]),
+            [names[one] for one in near],
         )
         share = (1 - unknown) / len(names)
         odds = self._likelihood_ratios(scored) * share

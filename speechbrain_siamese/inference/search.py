@@ -7,23 +7,22 @@ from typing import Protocol
 import numpy as np
 import torch
 
-#: Voices whose scores are computed at a time, for many queries at once.
-BLOCK = 1 << 17
+#: Scores that are in memory at a time, where many queries are asked.
+SCORES = 1 << 24
 
-#: From this many on the first pass is in half precision: half the memory to
-#: read, which is what the time goes into.
-HALF_FROM = 20_000
-
-#: Candidates of the first pass for each that is asked for, and more. Half
-#: precision is wrong by a few thousandths.
+#: Candidates of FAISS for each that is asked for, and more: its 8 bits are
+#: wrong by some hundredths.
 SPARE = 4, 200
 
 
 class Search(Protocol):
     """Finds the voices that are most similar to others."""
 
+    def __getitem__(self, positions: np.ndarray) -> np.ndarray:
+        """Voices by position, (positions, dim)."""
+
     def search(
-        self, queries: torch.Tensor, top: int
+        self, queries: np.ndarray, top: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Cosines, highest first, and positions, (queries, top) each."""
 
@@ -31,38 +30,39 @@ class Search(Protocol):
 class ExactSearch:
     """Compare with every voice.
 
-    Large collections are first ranked in half precision (bfloat16); what comes
-    near the top is then compared in full.
+    Voices are held column by column: the product with a single query then
+    reads memory at its full rate, which is what the time goes into.
 
     Arguments
     ---------
     voices : np.ndarray
-        (people, dim), float32, of length 1 each; is kept, not copied.
+        (people, dim), float32, of length 1 each.
 
     Example
     -------
     >>> search = ExactSearch(np.eye(3, dtype=np.float32))
-    >>> cosines, positions = search.search(torch.tensor([[0.0, 0.6, 0.8]]), 2)
+    >>> query = np.array([[0.0, 0.6, 0.8]], dtype=np.float32)
+    >>> cosines, positions = search.search(query, 2)
     >>> cosines.round(1), positions
     (array([[0.8, 0.6]], dtype=float32), array([[2, 1]]))
     """
 
     def __init__(self, voices: np.ndarray):
-        self.voices = torch.from_numpy(voices)
-        self.half = None
-        if len(voices) >= HALF_FROM:
-            self.half = self.voices.bfloat16()
+        self._columns = np.ascontiguousarray(voices.T)
 
-    @torch.no_grad()
+    def __getitem__(self, positions: np.ndarray) -> np.ndarray:
+        """Voices by position, (positions, dim)."""
+        return self._columns[:, positions].T
+
     def search(
-        self, queries: torch.Tensor, top: int
+        self, queries: np.ndarray, top: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Find the most similar voices.
 
         Arguments
         ---------
-        queries : torch.Tensor
-            (queries, dim), of length 1 each.
+        queries : np.ndarray
+            (queries, dim), float32, of length 1 each.
         top : int
             How many are asked for; as many as there are at most.
 
@@ -73,28 +73,18 @@ class ExactSearch:
         positions : np.ndarray
             In ``voices``, integers, (queries, top).
         """
-        queries, top = queries.float().cpu(), min(top, len(self.voices))
-        if self.half is None:
-            found = (queries @ self.voices.T).topk(top, dim=-1)
-            return found.values.numpy(), found.indices.numpy()
-        near = self._candidates(queries.bfloat16(), top)
-        cosines = torch.einsum("qd,qcd->qc", queries, self.voices[near])
-        found = cosines.topk(top, dim=-1)
-        return found.values.numpy(), near.gather(1, found.indices).numpy()
-
-    def _candidates(self, queries, top):
-        """Positions of what may be among the top, (queries, candidates)."""
-        wanted = min(SPARE[0] * top + SPARE[1], len(self.voices))
-        # One query is done at once; many need a block's scores each.
-        size = len(self.voices) if len(queries) == 1 else BLOCK
-        scores, positions = [], []
-        for start in range(0, len(self.voices), size):
-            block = queries @ self.half[start : start + size].T
-            found = block.float().topk(min(wanted, block.shape[1]), dim=-1)
-            scores.append(found.values)
-            positions.append(found.indices + start)
-        best = torch.cat(scores, dim=1).topk(wanted, dim=-1).indices
-        return torch.cat(positions, dim=1).gather(1, best)
+        people = self._columns.shape[1]
+        lot = max(1, SCORES // people)
+        found = [
+            torch.from_numpy(queries[start : start + lot] @ self._columns).topk(
+                min(top, people), dim=-1
+            )
+            for start in range(0, len(queries), lot)
+        ]
+        return (
+            np.concatenate([own.values.numpy() for own in found]),
+            np.concatenate([own.indices.numpy() for own in found]),
+        )
 
 
 class FaissSearch:
@@ -128,7 +118,7 @@ class FaissSearch:
                 "index is faiss, which is not installed: "
                 "pip install 'speechbrain-siamese[faiss]'"
             ) from error
-        self.voices = torch.from_numpy(voices)
+        self.voices = voices
         people, dim = voices.shape
         cells = cells or max(1, round(4 * people**0.5))
         # FAISS wants some 39 voices a cell to learn it from.
@@ -142,22 +132,25 @@ class FaissSearch:
         self.index.add(voices)
         self.index.nprobe = min(probes, cells)
 
+    def __getitem__(self, positions: np.ndarray) -> np.ndarray:
+        """Voices by position, (positions, dim)."""
+        return self.voices[positions]
+
     def search(
-        self, queries: torch.Tensor, top: int
+        self, queries: np.ndarray, top: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As ``ExactSearch.search``, but some may be missed."""
+        """As ``ExactSearch.search``; what is missed has the cosine -2."""
         top = min(top, len(self.voices))
-        queries = queries.float().cpu()
         wanted = min(SPARE[0] * top + SPARE[1], len(self.voices))
-        _, near = self.index.search(queries.numpy(), wanted)
-        near = torch.from_numpy(near)
+        _, near = self.index.search(queries, wanted)
+        cosines = np.einsum("qd,qcd->qc", queries, self.voices[near])
         # Where its cells hold too few, FAISS fills up with -1.
-        there = near >= 0
-        near = near.clamp(min=0)
-        cosines = torch.einsum("qd,qcd->qc", queries, self.voices[near])
-        cosines[~there] = -2.0
-        found = cosines.topk(top, dim=-1)
-        return found.values.numpy(), near.gather(1, found.indices).numpy()
+        cosines[near < 0] = -2.0
+        order = np.argsort(-cosines, axis=1)[:, :top]
+        return (
+            np.take_along_axis(cosines, order, axis=1),
+            np.take_along_axis(near, order, axis=1),
+        )
 
 
 #: By the name that a gallery is opened with.

@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from speechbrain_siamese.lobes.features import subtract_mean
 from speechbrain_siamese.lobes.imagenet import imagenet_state, load_imagenet
-from speechbrain_siamese.lobes.supervector import Supervector
 from speechbrain_siamese.lobes.windows import mean_over_windows, valid_frames
 from speechbrain_siamese.utils.ranges import check_range
 
@@ -143,9 +142,6 @@ class DenseNetEncoder(torch.nn.Module):
         At inference, frames quieter than this many decibels below the item's
         level are left out, as preparation does with the training data. None
         keeps all.
-    supervector_components : int
-        Gaussians of a ``Supervector`` that joins the network's embedding once
-        it is fitted, in evaluation mode; 0 for none.
 
     Example
     -------
@@ -166,7 +162,6 @@ class DenseNetEncoder(torch.nn.Module):
         imagenet_weights: bool | str = False,
         min_len: float = 0.4,
         silence_range: float | None = None,
-        supervector_components: int = 0,
     ):
         super().__init__()
         self.trunk = narrow_trunk(depth, growth_rate, blocks)
@@ -188,9 +183,6 @@ class DenseNetEncoder(torch.nn.Module):
         pooled = 2 * self.trunk.norm5.num_features * (-(-n_mels // 4) // 8)
         self.pooled_norm = torch.nn.BatchNorm1d(pooled)
         self.projection = torch.nn.Linear(pooled, embedding_dim)
-        self.supervector = None
-        if supervector_components:
-            self.supervector = Supervector(supervector_components, n_mels)
         # Channels last is what the fast convolutions of CPUs and GPUs want.
         self.to(memory_format=torch.channels_last)
 
@@ -211,8 +203,7 @@ class DenseNetEncoder(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Embeddings of length 1, (batch, 1, embedding_dim), longer by the
-            supervector where that has a share.
+            Embeddings of length 1, (batch, 1, embedding_dim).
 
         Raises
         ------
@@ -244,18 +235,9 @@ class DenseNetEncoder(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Embeddings of length 1, (windows, embedding_dim), float32; longer
-            by the supervector where that has a share.
+            Embeddings of length 1, (windows, embedding_dim), float32.
         """
-        windows = subtract_mean(windows)
-        own = self._project(windows)
-        if self.training or self.supervector is None:
-            return own
-        return self.supervector.join(own, windows)
-
-    def _project(self, windows: torch.Tensor) -> torch.Tensor:
-        """What the network says of windows, each bin with mean 0."""
-        images = windows.unsqueeze(1)
+        images = subtract_mean(windows).unsqueeze(1)
         images = images.contiguous(memory_format=torch.channels_last)
         maps = F.relu(self.trunk(images))
         # Statistics and length in full precision, also under autocast.

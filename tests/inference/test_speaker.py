@@ -79,9 +79,8 @@ def test_our_class_decides_at_the_stored_threshold(answers, trained):
     score, same = answers["ours"]
     assert answers["threshold"] == report["decision"]["threshold"]
     assert same == (score > answers["threshold"])
-    # From 22,050 Hz: each resamples by a library of its own, and of sound as
-    # even as this supervectors notice it.
-    assert score == pytest.approx(answers["stock"][0], abs=0.1)
+    # From 22,050 Hz: each resamples by a library of its own.
+    assert score == pytest.approx(answers["stock"][0], abs=3e-2)
 
 
 def test_comparison_tells_score_ratio_and_probability(answers, trained):
@@ -120,9 +119,7 @@ def test_m4a_is_read(answers, tiny):
 
 def test_format_and_rate_hardly_change_an_embedding(answers):
     """44.1 kHz stereo AAC against 16 kHz PCM of the same sound."""
-    whole, network = answers["recoded"]
-    assert network > 0.9
-    assert whole > 0.8
+    assert answers["recoded"] > 0.95
 
 
 def test_embedding_does_not_depend_on_the_batch(answers):
@@ -130,13 +127,10 @@ def test_embedding_does_not_depend_on_the_batch(answers):
     assert answers["padded_ours"] < 1e-5
 
 
-def test_encoding_has_no_gradient_and_evaluates_after_train(answers, trained):
-    report = json.loads((trained / "metrics.json").read_text())
+def test_encoding_has_no_gradient_and_evaluates_after_train(answers):
     assert answers["gradient"] is False
     assert answers["same_after_train"] is True
-    # Four components of 38 numbers join the network's 64.
-    joined = 4 * 38 if report["supervector"]["share"] else 0
-    assert answers["shape"] == [2, 1, 64 + joined]
+    assert answers["shape"] == [2, 1, 64]
     assert answers["length"] < 1e-5
 
 

@@ -123,9 +123,7 @@ def test_weights_are_those_of_the_best_epoch(trained):
     )
     theirs = torch.load(saved[best], weights_only=True, map_location="cpu")
     assert ours.keys() == theirs.keys()
-    # Supervectors are fitted when the best epoch is known.
-    learnt = [key for key in ours if not key.startswith("supervector.")]
-    assert all(torch.equal(ours[key], theirs[key]) for key in learnt)
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
 def test_model_card_tells_threshold_figures_and_settings(trained):

@@ -296,7 +296,7 @@ def main(argv):
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    brain.trials, brain.datasets = trials, datasets
+    brain.trials = trials
     brain.train_sampler = sampler
     loader = {
         "batch_size": hparams["eval_batch_size"],
@@ -369,10 +369,8 @@ def finish(brain, datasets, encoder, sections):
     hparams = brain.hparams
     voices = brain.speaker_means(datasets["train"])
     classifier = brain.raw_modules["classifier"]
-    joined = voices.shape[1] > classifier.weight.shape[1]
-    if joined or not hparams.classifier_weight:
-        # It has learnt nothing, or nothing of what has joined the network's
-        # embedding: each voice's own direction answers.
+    if not hparams.classifier_weight:
+        # It has learnt nothing: each voice's own direction answers.
         classifier.weight.data = voices.to(classifier.weight)
     elif len(classifier.weight) > len(voices):
         # Voices at another speed than their own were for training alone.
