@@ -25,6 +25,9 @@ SAVE_EVERY = 60.0
 #: Seconds of audio, padding too, that are embedded together.
 BATCH_SECONDS = 128
 
+#: Seconds of audio that wait, to be sorted by length: little is padded then.
+WAITING_SECONDS = 1024
+
 
 class EmbeddingCache:
     """Embeddings by file and cut, kept in one ``.npz``.
@@ -108,8 +111,8 @@ class EmbeddingCache:
 def embed_files(
     model: SpeakerRecognition,
     paths: Sequence[Path],
-    cuts: Sequence[float | None],
-    cache: EmbeddingCache,
+    cuts: Sequence[float | None] = (None,),
+    cache: EmbeddingCache | None = None,
     title: str = "Embedding",
 ) -> tuple[dict[float | None, torch.Tensor], dict[int, str]]:
     """Embed each file, as a whole and its middle seconds.
@@ -125,8 +128,8 @@ def embed_files(
     cuts : Sequence of float or None
         Seconds from the middle of the file; None for the whole. A file that
         is no longer than a cut is taken whole.
-    cache : EmbeddingCache
-        Is read, filled and saved.
+    cache : EmbeddingCache or None
+        Is read, filled and saved. None to keep nothing.
     title : str
         Of the progress bar.
 
@@ -145,7 +148,8 @@ def embed_files(
     """
     keys: list[dict[float | None, str]] = [{} for _ in paths]
     unusable: dict[int, str] = {}
-    queue = _Queue(model, cache.found)
+    found = {} if cache is None else cache.found
+    queue = _Queue(model, found)
     saved, new = time.monotonic(), 0
     # No bar where there is no terminal: a log has no use for it.
     bar = tqdm(paths, desc=title, unit="file", disable=None)
@@ -158,11 +162,13 @@ def embed_files(
             keys[position] = own
         except (ValueError, OSError) as error:
             unusable[position] = str(error)
+        if cache is None:
+            continue
         if queue.computed > new and time.monotonic() - saved > SAVE_EVERY:
             cache.save()
             saved, new = time.monotonic(), queue.computed
     queue.flush()
-    if queue.computed > new:
+    if cache is not None and queue.computed > new:
         cache.save()
     rows: list[Mapping[float | None, np.ndarray]] = []
     for position, own in enumerate(keys):
@@ -170,11 +176,7 @@ def embed_files(
         if own.get(None) in queue.failed:
             unusable[position], own = queue.failed[own[None]], {}
         rows.append(
-            {
-                cut: cache.found[key]
-                for cut, key in own.items()
-                if key in cache.found
-            }
+            {cut: found[key] for cut, key in own.items() if key in found}
         )
     size = next((len(own[cut]) for own in rows for cut in own), None)
     if size is None:
@@ -190,7 +192,7 @@ def embed_files(
 
 
 class _Queue:
-    """Clips that wait until they fill a batch, or go alone.
+    """Clips that wait until they fill batches, or go alone.
 
     A clip in a batch has the embedding that it has alone only where the
     encoder looks at windows of its own; a batch is several times faster.
@@ -203,7 +205,8 @@ class _Queue:
         self.failed: dict[str, str] = {}
         self.computed = 0
         self._waiting: list[tuple[list[str], torch.Tensor]] = []
-        self._most = BATCH_SECONDS * self.rate if batches_exactly(model) else 0
+        self._samples = 0
+        self._batches = batches_exactly(model)
 
     def add_file(self, path, keys):
         """Let the clips of a file wait whose keys are not found yet."""
@@ -216,34 +219,46 @@ class _Queue:
             length = len(samples) if cut is None else round(cut * self.rate)
             if length < len(samples):
                 first = (len(samples) - length) // 2
-                self._add([key], samples[first : first + length])
+                # A copy: a view would keep the whole file in memory.
+                self._add([key], samples[first : first + length].clone())
             else:
                 whole.append(key)
         if whole:
             self._add(whole, samples)
 
     def _add(self, keys, samples):
-        longest = max(len(own) for _, own in [*self._waiting, (keys, samples)])
-        # Padding to a long clip would cost more than a batch gains.
-        if longest * (len(self._waiting) + 1) > self._most:
-            self.flush()
         self._waiting.append((keys, samples))
+        self._samples += len(samples)
+        limit = WAITING_SECONDS * self.rate if self._batches else 0
+        if self._samples > limit:
+            self.flush()
 
     def flush(self):
-        """Embed what waits."""
-        waiting, self._waiting = self._waiting, []
+        """Embed what waits, the shortest first."""
+        waiting = sorted(self._waiting, key=lambda one: len(one[1]))
+        self._waiting, self._samples = [], 0
+        most = BATCH_SECONDS * self.rate if self._batches else 0
+        batch = []
+        for one in waiting:
+            # It would be the longest, to which the others are padded.
+            if batch and len(one[1]) * (len(batch) + 1) > most:
+                self._embed(batch)
+                batch = []
+            batch.append(one)
+        self._embed(batch)
+
+    def _embed(self, batch):
         try:
-            embeddings = _embed(self.model, [own for _, own in waiting])
+            embeddings = _embed(self.model, [own for _, own in batch])
         except ValueError as error:
-            if len(waiting) == 1:
-                self.failed |= dict.fromkeys(waiting[0][0], str(error))
+            if len(batch) == 1:
+                self.failed |= dict.fromkeys(batch[0][0], str(error))
                 return
             # Which of them it is has to be found out.
-            for one in waiting:
-                self._waiting = [one]
-                self.flush()
+            for one in batch:
+                self._embed([one])
             return
-        for (keys, _), embedding in zip(waiting, embeddings, strict=True):
+        for (keys, _), embedding in zip(batch, embeddings, strict=True):
             self.found.update(dict.fromkeys(keys, embedding))
             self.computed += 1
 

@@ -70,80 +70,129 @@ def feature_blocks(
     # Frames next to a cut that look across it.
     reach = -(-log_mel.stft.n_fft // (2 * hop))
     held, done = torch.zeros(0), 0
+
+    def features():
+        # In full precision, as those of whole files.
+        with torch.autocast(held.device.type, enabled=False):
+            return log_mel.log_power(held[None])[0]
+
     for block in blocks:
         held = torch.cat([held.to(block), block])
         whole = len(held) // hop - reach
         if whole > done:
-            yield log_mel.log_power(held[None])[0, done:whole]
+            yield features()[done:whole]
             done = min(whole, reach)
             held = held[(whole - done) * hop :].clone()
     if len(held) > done * hop:
-        yield log_mel.log_power(held[None])[0, done:]
+        yield features()[done:]
+
+
+class SpeechFrames:
+    """The frames of a recording that count, read as often as they are needed.
+
+    The first reading finds where the recording ends and how loud it is; what
+    stays in memory are some bytes a frame.
+
+    Arguments
+    ---------
+    read : Callable
+        Yields the recording's samples in blocks, (samples,) each, float32.
+    log_mel : LogMel
+        The encoder's features.
+    encoder : DenseNetEncoder
+        Tells what is too short and what is silence.
+    device : torch.device or str
+        Of both.
+
+    Attributes
+    ----------
+    keep : torch.Tensor
+        Frames of the recording that count, (frames,), bool.
+
+    Raises
+    ------
+    ValueError
+        If the recording is silent, or too short to know a voice.
+    """
+
+    @torch.no_grad()
+    def __init__(
+        self,
+        read: Callable[[], Iterable[np.ndarray]],
+        log_mel: LogMel,
+        encoder: DenseNetEncoder,
+        device: torch.device | str,
+    ):
+        self._read, self._log_mel, self._device = read, log_mel, device
+        self._end = 0
+        power = torch.zeros(0, device=device)
+        for feats in feature_blocks(self._sound(), log_mel):
+            # A list of small tensors would hold the heap open between the
+            # large ones of each block, which would then never be given back.
+            power = torch.cat([power, frame_power(feats)])
+        if not self._end:
+            raise ValueError(
+                "the recording is silent: it holds zeros only, so there is no "
+                "voice to know"
+            )
+        # Zeros at the end are padding, as for the features of a whole file.
+        frames = torch.arange(len(power), device=power.device)
+        keep = frames * log_mel.hop_samples < self._end
+        check_frames(keep.sum()[None], encoder.min_frames)
+        if encoder.silence_range is not None:
+            found = frame_is_loud(
+                power[None], keep[None], encoder.silence_range
+            )
+            keep = found[0]
+        self.keep = keep
+
+    def _sound(self) -> Iterator[torch.Tensor]:
+        """The samples; notes where the last one lies that is not zero."""
+        seen = 0
+        for block in self._read():
+            loud = np.flatnonzero(block)
+            if len(loud):
+                self._end = seen + int(loud[-1]) + 1
+            seen += len(block)
+            yield torch.from_numpy(block).to(self._device)
+
+    @torch.no_grad()
+    def pieces(self) -> Iterator[torch.Tensor]:
+        """Read the recording once more.
+
+        Yields
+        ------
+        torch.Tensor
+            Consecutive frames that count, (frames, bins).
+        """
+        position = 0
+        for feats in feature_blocks(self._sound(), self._log_mel):
+            own = feats[self.keep[position : position + len(feats)]]
+            position += len(feats)
+            if len(own):
+                yield own
 
 
 @torch.no_grad()
 def embed_in_blocks(
-    read: Callable[[], Iterable[np.ndarray]],
-    log_mel: LogMel,
-    encoder: DenseNetEncoder,
-    device: torch.device | str,
+    speech: SpeechFrames, encoder: DenseNetEncoder
 ) -> torch.Tensor:
     """Embed one recording, block by block.
 
     Arguments
     ---------
-    read : Callable
-        Yields the recording's samples in blocks, (samples,) each, float32;
-        called twice.
-    log_mel : LogMel
-        The encoder's features.
+    speech : SpeechFrames
     encoder : DenseNetEncoder
         In evaluation mode.
-    device : torch.device or str
-        Of both.
 
     Returns
     -------
     torch.Tensor
         What the encoder says of the whole recording, (1, 1, dim).
-
-    Raises
-    ------
-    ValueError
-        If it is silent, or too short to know a voice.
     """
-
-    end = seen = 0
-
-    def sound():
-        nonlocal end, seen
-        seen = 0
-        for block in read():
-            loud = np.flatnonzero(block)
-            if len(loud):
-                end = seen + int(loud[-1]) + 1
-            seen += len(block)
-            yield torch.from_numpy(block).to(device)
-
-    power = torch.zeros(0, device=device)
-    for feats in feature_blocks(sound(), log_mel):
-        # A list of small tensors would hold the heap open between the large
-        # ones of each block, which would then never be given back.
-        power = torch.cat([power, frame_power(feats)])
-    if not end:
-        raise ValueError(
-            "the recording is silent: it holds zeros only, so there is no "
-            "voice to know"
-        )
-    # Zeros at the end are padding, as for the features of a whole file.
-    starts = torch.arange(len(power), device=power.device) * log_mel.hop_samples
-    keep = starts < end
-    check_frames(keep.sum()[None], encoder.min_frames)
-    if encoder.silence_range is not None:
-        keep = frame_is_loud(power[None], keep[None], encoder.silence_range)[0]
     total, mass = 0.0, 0.0
     for windows, weights in windows_of_pieces(
-        _chosen(feature_blocks(sound(), log_mel), keep), encoder.window_frames
+        speech.pieces(), encoder.window_frames
     ):
         for lot, own in zip(
             windows.split(WINDOWS_AT_ONCE),
@@ -155,15 +204,3 @@ def embed_in_blocks(
             total = total + (own[:, None] * encoded).sum(dim=0)
             mass += float(own.sum())
     return torch.nn.functional.normalize(total / mass, dim=0)[None, None]
-
-
-def _chosen(
-    features: Iterable[torch.Tensor], keep: torch.Tensor
-) -> Iterator[torch.Tensor]:
-    """The frames that count, of each block that has any."""
-    position = 0
-    for feats in features:
-        own = feats[keep[position : position + len(feats)]]
-        position += len(feats)
-        if len(own):
-            yield own

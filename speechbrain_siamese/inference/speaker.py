@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,12 @@ from speechbrain_siamese.dataio.decoding import (
     decode,
     decode_blocks,
 )
+from speechbrain_siamese.inference.embeddings import embed_files
 from speechbrain_siamese.inference.fingerprint import model_fingerprint
 from speechbrain_siamese.inference.gallery import Gallery
+from speechbrain_siamese.inference.hub import SafeForm
 from speechbrain_siamese.inference.long_files import (
+    SpeechFrames,
     batches_exactly,
     embed_in_blocks,
 )
@@ -56,7 +60,7 @@ class Comparison:
     normalised: float | None
 
 
-class SiameseRecognition(SpeakerRecognition):
+class SiameseRecognition(SafeForm, SpeakerRecognition):
     """SpeechBrain's ``SpeakerRecognition`` with the export's own threshold.
 
     Beyond the stock class it decides at the threshold that training chose,
@@ -67,7 +71,8 @@ class SiameseRecognition(SpeakerRecognition):
     Arguments
     ---------
     *args, **kwargs
-        As for SpeechBrain's ``Pretrained``; use ``from_hparams``.
+        As for SpeechBrain's ``Pretrained``; use ``from_hparams``, or
+        ``from_pretrained`` for what a stranger made: it runs no code of it.
 
     Example
     -------
@@ -147,20 +152,67 @@ class SiameseRecognition(SpeakerRecognition):
         """
         if not batches_exactly(self):
             return self.encode_batch(self.load_audio(path, savedir)[None])
+        speech = self.speech_frames(self._local(path, savedir))
+        with self.inference_ctx:
+            return embed_in_blocks(speech, self.mods.embedding_model)
+
+    def embed_files(
+        self, paths: Sequence[str | Path]
+    ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Embed many files, several times as fast as one by one.
+
+        Arguments
+        ---------
+        paths : Sequence of str or Path
+            Local files.
+
+        Returns
+        -------
+        embeddings : dict of str : np.ndarray
+            (dim,), float32, by path; within rounding those of ``embed_file``.
+        unusable : dict of str : str
+            Reasons of the files that cannot be embedded.
+
+        Raises
+        ------
+        ValueError
+            If no file at all can be embedded.
+        """
+        names = [str(path) for path in dict.fromkeys(paths)]
+        found, unusable = embed_files(self, [Path(name) for name in names])
+        return {
+            name: embedding
+            for number, (name, embedding) in enumerate(
+                zip(names, found[None].numpy(), strict=True)
+            )
+            if number not in unusable
+        }, {names[number]: reason for number, reason in unusable.items()}
+
+    def speech_frames(self, path: str | Path) -> SpeechFrames:
+        """The frames of a local file that the encoder hears.
+
+        Arguments
+        ---------
+        path : str or Path
+
+        Returns
+        -------
+        SpeechFrames
+
+        Raises
+        ------
+        ValueError
+            If the file is no audio, silent, or too short.
+        """
         self.mods.eval()
-        read = functools.partial(
-            decode_blocks,
-            self._local(path, savedir),
-            self.audio_normalizer.sample_rate,
-        )
+        rate = self.audio_normalizer.sample_rate
         try:
-            with self.inference_ctx:
-                return embed_in_blocks(
-                    read,
-                    self.mods.compute_features,
-                    self.mods.embedding_model,
-                    self.device,
-                )
+            return SpeechFrames(
+                functools.partial(decode_blocks, path, rate),
+                self.mods.compute_features,
+                self.mods.embedding_model,
+                self.device,
+            )
         except DecodingError:
             raise
         except ValueError as error:

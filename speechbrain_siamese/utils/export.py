@@ -1,6 +1,8 @@
 """Export a trained model as a folder that SpeechBrain's own classes load.
 
     hyperparams.yaml         what to build; threshold; sample rate
+    config.json              the same without code: see ``safe_form``
+    model.safetensors        all weights, for that
     embedding_model.ckpt     weights of the encoder
     classifier.ckpt          one direction per training speaker
     mean_var_norm_emb.ckpt   mean embedding of the training speech
@@ -26,11 +28,11 @@ import torch
 from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain.processing.features import InputNormalization
 
 from speechbrain_siamese.processing.score_norm import Cohort
 from speechbrain_siamese.utils.decision import Decision
 from speechbrain_siamese.utils.model_card import model_card
+from speechbrain_siamese.utils.safe_form import mean_of, write_safe_form
 
 #: Sections that the export takes over from the recipe's own file.
 _FROM_RECIPE = ("compute_features", "embedding_model")
@@ -182,11 +184,7 @@ def export_model(
     for name in ("embedding_model", "classifier"):
         torch.save(_on_cpu(modules[name]), new / f"{name}.ckpt")
     torch.save(_on_cpu(cohort), new / "cohort.ckpt")
-    norm = InputNormalization(norm_type="global", std_norm=False)
-    norm.count = 1
-    norm.glob_mean = cohort.voices.mean(dim=0).cpu()
-    norm.glob_std = torch.ones_like(norm.glob_mean)
-    norm._save(new / "mean_var_norm_emb.ckpt")
+    mean_of(cohort)._save(new / "mean_var_norm_emb.ckpt")
     # The one for people; the other has the name that SpeechBrain's Pretrainer
     # looks for beside hyperparams.yaml, wherever the folder lies.
     label_encoder.save(new / "label_encoder.txt")
@@ -198,11 +196,33 @@ def export_model(
             decision=decision,
             measure=measure,
             measure_note=_NOTES[measure],
-            normalised=_normalised_section(normalised),
+            normalised="\n".join(
+                f"{name}: {'null' if value is None else repr(value)}"
+                for name, value in _normalised_values(normalised).items()
+            ),
             embedding_dim=cohort.voices.shape[1],
             speakers=len(label_encoder),
         ),
         encoding="utf-8",
+    )
+    write_safe_form(
+        new,
+        sections,
+        {
+            "sample_rate": sample_rate,
+            "measure": measure,
+            "threshold_target": decision.target,
+            "threshold": decision.threshold,
+            "calibration_slope": decision.calibration.slope,
+            "calibration_intercept": decision.calibration.intercept,
+            **_normalised_values(normalised),
+        },
+        {
+            "embedding_model": modules["embedding_model"],
+            "classifier": modules["classifier"],
+            "cohort": cohort,
+        },
+        [label_encoder.ind2lab[number] for number in range(len(label_encoder))],
     )
     (new / "README.md").write_text(
         model_card(report, decision, measure), encoding="utf-8"
@@ -273,22 +293,13 @@ def section_values(sections: str) -> list[str]:
     return [line for line in lines if not re.search(r"(^|:| null)\s*$", line)]
 
 
-def _normalised_section(decision: Decision | None) -> str:
+def _normalised_values(decision: Decision | None) -> dict[str, float | None]:
     """The same three values for scores that are normalised (AS-norm)."""
-    values = (
-        (None, None, None)
-        if decision is None
-        else (
-            decision.threshold,
-            decision.calibration.slope,
-            decision.calibration.intercept,
-        )
-    )
-    names = ("threshold", "slope", "intercept")
-    return "\n".join(
-        f"normalised_{name}: {'null' if value is None else repr(value)}"
-        for name, value in zip(names, values, strict=True)
-    )
+    return {
+        "normalised_threshold": decision and decision.threshold,
+        "normalised_slope": decision and decision.calibration.slope,
+        "normalised_intercept": decision and decision.calibration.intercept,
+    }
 
 
 def _on_cpu(module: torch.nn.Module) -> dict:

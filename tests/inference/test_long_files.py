@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from speechbrain_siamese.inference.long_files import (
+    SpeechFrames,
     embed_in_blocks,
     feature_blocks,
 )
@@ -47,6 +48,11 @@ def in_blocks(wav, size):
     return lambda: (wav[k : k + size] for k in range(0, len(wav), size))
 
 
+def embedding(wav, size, log_mel, encoder):
+    speech = SpeechFrames(in_blocks(wav, size), log_mel, encoder, "cpu")
+    return embed_in_blocks(speech, encoder)
+
+
 @pytest.mark.parametrize("size", [1, 159, 160, 161, 5000, 16001])
 def test_features_of_blocks_are_those_of_the_whole(size, log_mel):
     wav = torch.from_numpy(speech_like(5003 if size == 1 else 48013))
@@ -66,9 +72,7 @@ def test_embedding_is_that_of_the_whole(samples, silence_range, log_mel):
     with torch.no_grad():
         whole = encoder(log_mel(torch.from_numpy(padded)[None]))
     for size in (4500, 4801, 1_000_000):
-        found = embed_in_blocks(
-            in_blocks(padded, size), log_mel, encoder, "cpu"
-        )
+        found = embedding(padded, size, log_mel, encoder)
         torch.testing.assert_close(found, whole, rtol=0, atol=1e-5)
 
 
@@ -78,8 +82,8 @@ def test_silence_is_left_out_by_the_level_of_the_whole(log_mel):
     wav[80000:] *= 1e-4
     encoder, half = encoder_of(30.0), encoder_of(None)
     half.load_state_dict(encoder.state_dict())
-    found = embed_in_blocks(in_blocks(wav, 40000), log_mel, encoder, "cpu")
-    kept_all = embed_in_blocks(in_blocks(wav, 40000), log_mel, half, "cpu")
+    found = embedding(wav, 40000, log_mel, encoder)
+    kept_all = embedding(wav, 40000, log_mel, half)
     with torch.no_grad():
         whole = encoder(log_mel(torch.from_numpy(wav)[None]))
     torch.testing.assert_close(found, whole, rtol=0, atol=1e-5)
@@ -90,10 +94,10 @@ def test_silent_and_short_recordings_are_refused(log_mel):
     encoder = encoder_of(30.0)
     silent = np.zeros(50000, np.float32)
     with pytest.raises(ValueError, match="zeros only"):
-        embed_in_blocks(in_blocks(silent, 9000), log_mel, encoder, "cpu")
+        embedding(silent, 9000, log_mel, encoder)
     silent[:3000] = speech_like(3000)
     with pytest.raises(ValueError, match="too short to know a voice"):
-        embed_in_blocks(in_blocks(silent, 9000), log_mel, encoder, "cpu")
+        embedding(silent, 9000, log_mel, encoder)
 
 
 @pytest.mark.slow

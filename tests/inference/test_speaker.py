@@ -119,7 +119,7 @@ def test_m4a_is_read(answers, tiny):
 
 def test_format_and_rate_hardly_change_an_embedding(answers):
     """44.1 kHz stereo AAC against 16 kHz PCM of the same sound."""
-    assert answers["recoded"] > 0.95
+    assert answers["recoded"] > 0.9
 
 
 def test_embedding_does_not_depend_on_the_batch(answers):

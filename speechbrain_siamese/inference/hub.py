@@ -1,0 +1,72 @@
+"""Loading from a folder or from the hub, by huggingface_hub's own mixin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from huggingface_hub import ModelHubMixin, hf_hub_download
+
+from speechbrain_siamese.utils.safe_form import CONFIG, WEIGHTS, build
+
+
+class SafeForm(ModelHubMixin):
+    """``from_pretrained``: load an export without running any code of it."""
+
+    @classmethod
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        config: dict | None = None,
+        run_opts: dict | None = None,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+        **others: object,
+    ):
+        """Called by ``from_pretrained``, which has read ``config.json``."""
+        # The mixin hands over what the configuration holds, too.
+        told = config or {}
+        unknown = [key for key in others if others[key] is not told.get(key)]
+        if unknown:
+            raise ValueError(
+                f"from_pretrained takes no {', '.join(unknown)}; settings of "
+                "the run go into run_opts"
+            )
+        folder = Path(model_id)
+        if config is None:
+            has_yaml = (folder / "hyperparams.yaml").is_file()
+            raise ValueError(
+                f"{model_id} holds no {CONFIG}"
+                + (
+                    ", only hyperparams.yaml, which runs what it says: load it "
+                    "with from_hparams if you trust whoever made it"
+                    if has_yaml
+                    else ": expected a folder that training has exported, or "
+                    "<user>/<name> of one on the hub"
+                )
+            )
+        weights = folder / WEIGHTS
+        if not folder.is_dir():
+            weights = Path(
+                hf_hub_download(
+                    model_id,
+                    WEIGHTS,
+                    revision=revision,
+                    cache_dir=cache_dir,
+                    force_download=force_download,
+                    token=token,
+                    local_files_only=local_files_only,
+                )
+            )
+        modules, hparams = build(config, weights)
+        return cls(modules, hparams, run_opts)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Refuse: only training knows all of an export."""
+        raise ValueError(
+            "an export is written by training; share the folder itself, which "
+            f"holds {CONFIG} and {WEIGHTS}"
+        )

@@ -1,0 +1,281 @@
+"""Exports that cannot run code: ``config.json`` and ``model.safetensors``.
+
+SpeechBrain's ``hyperparams.yaml`` builds whatever it names: from a stranger it
+is a program. Here a class is one of a fixed table, its settings are plain
+values, and weights are tensors.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from ruamel.yaml import YAML
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.dataio.preprocess import AudioNormalizer
+from speechbrain.lobes.features import Fbank
+from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN, Classifier
+from speechbrain.lobes.models.Xvector import Xvector
+from speechbrain.processing.features import InputNormalization
+from speechbrain.utils.logger import get_logger
+
+from speechbrain_siamese.lobes.densenet import DenseNetEncoder
+from speechbrain_siamese.lobes.features import KeepFeatures, LogMel
+from speechbrain_siamese.lobes.mfcc_stack import MfccStack, StandardisedDenseNet
+from speechbrain_siamese.lobes.two_tower import TwoTowerEncoder
+from speechbrain_siamese.processing.score_norm import Cohort
+
+logger = get_logger(__name__)
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+#: What a configuration may name, and nothing else.
+CLASSES = {
+    f"{one.__module__}.{one.__name__}": one
+    for one in (
+        LogMel,
+        MfccStack,
+        Fbank,
+        KeepFeatures,
+        InputNormalization,
+        DenseNetEncoder,
+        StandardisedDenseNet,
+        TwoTowerEncoder,
+        ECAPA_TDNN,
+        Xvector,
+    )
+}
+
+#: Modules that are built by name, as the recipe's YAML file has them.
+SECTIONS = ("compute_features", "mean_var_norm", "embedding_model")
+
+#: Plain values that an export has in its YAML file too.
+VALUES = (
+    "sample_rate",
+    "measure",
+    "threshold_target",
+    "threshold",
+    "calibration_slope",
+    "calibration_intercept",
+    "normalised_threshold",
+    "normalised_slope",
+    "normalised_intercept",
+)
+
+#: Settings that would fetch or open other files: weights come from the export.
+_NEVER = ("imagenet_weights",)
+
+
+def write_safe_form(
+    folder: str | Path,
+    sections: str,
+    values: Mapping[str, object],
+    modules: Mapping[str, torch.nn.Module],
+    speakers: list[str],
+) -> bool:
+    """Write ``config.json`` and ``model.safetensors`` into an export.
+
+    Arguments
+    ---------
+    folder : str or Path
+    sections : str
+        YAML of ``SECTIONS``, as ``utils.export.recipe_sections`` gives it.
+    values : Mapping[str, object]
+        Of ``VALUES``.
+    modules : Mapping[str, torch.nn.Module]
+        ``embedding_model``, ``classifier`` and ``cohort``.
+    speakers : list of str
+        The training speakers, in the classifier's order.
+
+    Returns
+    -------
+    bool
+        False, and nothing is written, where the encoder is none of
+        ``CLASSES``.
+    """
+    config = {name: values[name] for name in VALUES}
+    for name, section in YAML().load(sections).items():
+        tag = section.tag.value.removeprefix("!new:")
+        if tag not in CLASSES:
+            logger.info(
+                "%s is %s, which the safe form of an export does not know: "
+                "there is hyperparams.yaml only",
+                name,
+                tag,
+            )
+            return False
+        arguments = json.loads(json.dumps(dict(section or {})))
+        for key in _NEVER:
+            arguments.pop(key, None)
+        config[name] = {"class": tag, "arguments": arguments}
+    config["speakers"] = speakers
+    tensors = {
+        f"{name}.{key}": value.detach().cpu().contiguous().clone()
+        for name, module in modules.items()
+        for key, value in module.state_dict().items()
+    }
+    folder = Path(folder)
+    save_file(tensors, folder / WEIGHTS)
+    (folder / CONFIG).write_text(
+        json.dumps(config, ensure_ascii=False, indent=1) + "\n",
+        encoding="utf-8",
+    )
+    return True
+
+
+def build(config: dict, weights: Path) -> tuple[dict, dict]:
+    """Make the modules and hyperparameters that a configuration tells.
+
+    Arguments
+    ---------
+    config : dict
+        As ``write_safe_form`` writes it.
+    weights : Path
+        The ``.safetensors`` file.
+
+    Returns
+    -------
+    modules : dict
+        As SpeechBrain's inference classes take them.
+    hparams : dict
+
+    Raises
+    ------
+    ValueError
+        If a class or a value is none that an export has, or the weights do
+        not fit.
+    """
+    known = {*VALUES, *SECTIONS, "speakers"}
+    if not isinstance(config, dict) or config.keys() != known:
+        found = sorted(config) if isinstance(config, dict) else config
+        raise ValueError(f"{CONFIG} has {found}, expected {sorted(known)}")
+    for name in VALUES:
+        if not isinstance(config[name], (int, float, str, type(None))):
+            raise ValueError(f"{CONFIG}: {name} is {config[name]!r}, no value")
+    speakers = config["speakers"]
+    if not isinstance(speakers, list) or not all(
+        isinstance(name, str) for name in speakers
+    ):
+        raise ValueError(f"{CONFIG}: speakers is no list of names")
+    shapes = _shapes(weights)
+    dim = shapes.get("cohort.voices", [0, 0])[1]
+    # Without memory first: a configuration may promise a giant.
+    with torch.device("meta"):
+        planned = {
+            "embedding_model": _module(config["embedding_model"]),
+            "classifier": Classifier(dim, out_neurons=len(speakers)),
+            "cohort": Cohort(len(speakers), dim),
+        }
+    expected = {
+        f"{name}.{key}": [*value.shape]
+        for name, module in planned.items()
+        for key, value in module.state_dict().items()
+    }
+    if expected != shapes:
+        differ = sorted(
+            key
+            for key in expected.keys() | shapes.keys()
+            if expected.get(key) != shapes.get(key)
+        )
+        raise ValueError(
+            f"{weights} does not fit {CONFIG}: {len(differ)} of "
+            f"{len(expected)} tensors differ, the first is {differ[0]}"
+        )
+    modules = {name: _module(config[name]) for name in SECTIONS}
+    modules["classifier"] = Classifier(dim, out_neurons=len(speakers))
+    cohort = Cohort(len(speakers), dim)
+    tensors = load_file(weights)
+    for name, module in {**modules, "cohort": cohort}.items():
+        own = {
+            key.removeprefix(f"{name}."): value
+            for key, value in tensors.items()
+            if key.startswith(f"{name}.")
+        }
+        if own:
+            module.load_state_dict(own)
+    modules["mean_var_norm_emb"] = mean_of(cohort)
+    encoder = CategoricalEncoder()
+    encoder.update_from_iterable(speakers)
+    encoder.ignore_len()
+    hparams = {
+        **{name: config[name] for name in VALUES},
+        **modules,
+        "modules": modules,
+        "cohort": cohort,
+        "label_encoder": encoder,
+        "audio_normalizer": AudioNormalizer(config["sample_rate"]),
+    }
+    return modules, hparams
+
+
+def mean_of(cohort: Cohort) -> InputNormalization:
+    """The mean embedding of the training speech, as SpeechBrain subtracts it.
+
+    Arguments
+    ---------
+    cohort : Cohort
+
+    Returns
+    -------
+    InputNormalization
+    """
+    norm = InputNormalization(norm_type="global", std_norm=False)
+    norm.count = 1
+    norm.glob_mean = cohort.voices.mean(dim=0).cpu()
+    norm.glob_std = torch.ones_like(norm.glob_mean)
+    return norm
+
+
+def _module(section: object) -> torch.nn.Module:
+    """One of ``CLASSES`` with plain settings."""
+    if (
+        not isinstance(section, dict)
+        or section.keys() != {"class", "arguments"}
+        or not isinstance(section["arguments"], dict)
+    ):
+        raise ValueError(
+            f"{CONFIG} has {section!r}, expected a class and its arguments"
+        )
+    name, arguments = section["class"], section["arguments"]
+    if name not in CLASSES:
+        raise ValueError(
+            f"{CONFIG} names the class {name!r}, expected one of "
+            f"{sorted(CLASSES)}"
+        )
+    allowed = inspect.signature(CLASSES[name]).parameters
+    open_ended = any(one.kind is one.VAR_KEYWORD for one in allowed.values())
+    for key, value in arguments.items():
+        if key in _NEVER or not (key in allowed or open_ended):
+            raise ValueError(f"{CONFIG}: {name} takes no {key!r} here")
+        if not _is_plain(value):
+            raise ValueError(
+                f"{CONFIG}: {key} of {name} is {value!r}, expected a number, "
+                "a word, or a list of them"
+            )
+    try:
+        return CLASSES[name](**arguments)
+    except (TypeError, RuntimeError) as error:
+        raise ValueError(f"{CONFIG}: {name}: {error}") from error
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list):
+        return all(_is_plain(one) for one in value)
+    return isinstance(value, (bool, int, float, str, type(None)))
+
+
+def _shapes(weights: Path) -> dict[str, list[int]]:
+    """Shape of each tensor of a file, without reading them."""
+    if not weights.is_file():
+        raise ValueError(f"{weights} is not there: expected the weights")
+    try:
+        with safe_open(weights, framework="pt") as file:
+            names = file.keys()
+            return {name: file.get_slice(name).get_shape() for name in names}
+    except SafetensorError as error:
+        raise ValueError(f"{weights} is damaged: {error}") from error

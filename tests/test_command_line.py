@@ -1,0 +1,204 @@
+"""``siamese`` as its users type it: answers, exit codes, errors in one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from speechbrain_siamese.command_line import main
+
+
+@pytest.fixture(scope="module")
+def clips(tiny, tmp_path_factory):
+    """Files by the names of their voices."""
+    folder = tmp_path_factory.mktemp("clips")
+    return {
+        f"{name}{take}": str(
+            tiny.write(
+                folder / f"{name}{take}.wav", tiny.voice(voice, take + 60, 8.0)
+            )
+        )
+        for name, voice in (("a", 0), ("b", 7))
+        for take in (1, 2)
+    }
+
+
+@pytest.fixture
+def siamese(trained, tmp_path):
+    """Run a command; gives exit code, standard output and errors."""
+
+    def run(*arguments, source=trained / "export"):
+        done = CliRunner().invoke(
+            main,
+            [str(argument) for argument in arguments],
+            env={
+                "SIAMESE_SOURCE": str(source),
+                "SIAMESE_GALLERY": str(tmp_path / "people.sqlite"),
+            },
+            catch_exceptions=False,
+        )
+        return done.exit_code, done.stdout, done.stderr
+
+    return run
+
+
+def test_verify_answers_by_its_exit_code(siamese, clips):
+    code, text, _ = siamese("verify", clips["a1"], clips["a1"])
+    assert code == 0
+    assert text.startswith("one voice: score 1.000")
+    code, text, _ = siamese("verify", "--json", clips["a1"], clips["b1"])
+    found = json.loads(text)
+    assert code == (0 if found["same"] else 1)
+    assert set(found) == {"score", "same", "llr", "probability", "normalised"}
+
+
+def test_a_gallery_from_first_to_last(siamese, clips):
+    code, text, _ = siamese("enroll", "A", clips["a1"])
+    assert (code, text) == (0, "A: 1 new clips, 8.0 s\n")
+    code, text, _ = siamese("enroll", "--json", "B", clips["b1"])
+    assert json.loads(text)["added"] == 1
+    code, text, _ = siamese("identify", "--json", clips["b2"])
+    found = json.loads(text)
+    assert found["candidates"][0]["name"] == "B"
+    assert code == (0 if found["name"] else 1)
+    code, text, _ = siamese("identify", "--threshold=2", clips["b2"])
+    assert code == 1
+    assert text.splitlines()[0].endswith("b2.wav: unknown")
+    assert siamese("gallery", "rename", "B", "C")[0] == 0
+    code, text, _ = siamese("gallery", "list")
+    assert text.splitlines() == ["A: 1 clips, 8.0 s", "C: 1 clips, 8.0 s"]
+    assert siamese("gallery", "remove", "C")[0] == 0
+    code, text, _ = siamese("gallery", "list", "--json")
+    assert [one["name"] for one in json.loads(text)["people"]] == ["A"]
+
+
+def test_a_gallery_is_made_anew_for_another_model(siamese, clips, tmp_path):
+    siamese("enroll", "A", clips["a1"])
+    code, text, _ = siamese("gallery", "re-enroll", tmp_path / "new.sqlite")
+    assert code == 0
+    assert text.endswith("new.sqlite: 1 people\n")
+
+
+def test_one_bad_file_does_not_stop_the_others(siamese, clips, tmp_path):
+    bad = tmp_path / "bad.wav"
+    bad.write_text("no sound")
+    code, text, errors = siamese("enroll", "A", bad, clips["a1"])
+    assert code == 0
+    assert "refused:" in errors and "bad.wav" in errors
+    code, text, errors = siamese("identify", bad, clips["a2"])
+    assert code == 2
+    assert "left out:" in errors
+    assert "a2.wav:" in text
+    output = tmp_path / "all.npz"
+    code, text, errors = siamese(
+        "embed", f"--output={output}", bad, clips["a1"], clips["b1"]
+    )
+    assert (code, text) == (0, f"{output}: 2 embeddings\n")
+    assert "bad.wav" in errors
+    with np.load(output) as found:
+        assert found["files"].tolist() == [clips["a1"], clips["b1"]]
+        assert found["embeddings"].shape == (2, 64)
+
+
+def test_evaluate_prints_the_figures_of_a_list(siamese, clips, tmp_path):
+    trials = tmp_path / "trials.txt"
+    trials.write_text("1 a1.wav a2.wav\n1 b1.wav b2.wav\n0 a1.wav b1.wav\n")
+    folder = clips["a1"].rsplit("/", 1)[0]
+    code, text, _ = siamese(
+        "evaluate", "--json", f"--audio-folder={folder}", trials
+    )
+    found = json.loads(text)
+    assert code == 0
+    assert found["trials_similar"] == 2
+    assert found["left_out"] == 0
+    assert 0 <= found["eer"] <= 1
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["gallery", "list"], "is not there"),
+        (["gallery", "remove", "X"], "is not there"),
+        (["identify", "{a1}"], "nobody is enrolled"),
+        (["enroll", " ", "{a1}"], "a name is"),
+        (["enroll", "A", "{text}"], "no clip of 'A' can be used"),
+        (["verify", "{a1}", "{text}"], "text.wav"),
+        (["verify", "{a1}", "nothing.wav"], "does not exist"),
+        (["verify", "{a1}"], "Missing argument"),
+        (["identify", "--top=0", "{a1}"], "nobody is enrolled"),
+        (["frobnicate"], "No such command"),
+    ],
+)
+def test_errors_are_told_in_one_line(
+    siamese, clips, tmp_path, arguments, message
+):
+    text = tmp_path / "text.wav"
+    text.write_text("no sound")
+    named = [one.format(**clips, text=text) for one in arguments]
+    code, _, errors = siamese(*named)
+    assert code == 2
+    assert message in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+
+
+def test_an_export_without_the_safe_form_needs_trust(
+    siamese, trained, clips, tmp_path
+):
+    folder = tmp_path / "export"
+    shutil.copytree(trained / "export", folder)
+    (folder / "config.json").unlink()
+    pair = clips["a1"], clips["a1"]
+    code, _, errors = siamese("verify", *pair, source=folder)
+    assert code == 2
+    assert "runs what it says" in errors
+    assert siamese("verify", "--trust", *pair, source=folder)[0] == 0
+
+
+def test_every_command_has_help_with_an_example(siamese):
+    def commands(group, path=()):
+        for name, command in group.commands.items():
+            yield (*path, name)
+            if hasattr(command, "commands"):
+                yield from commands(command, (*path, name))
+
+    names = [*commands(main)]
+    assert len(names) > 10
+    for name in names:
+        code, text, _ = siamese(*name, "--help")
+        assert code == 0
+        assert "Example: siamese" in text.replace("\n", " "), name
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_can_complete(siamese, shell):
+    code, text, _ = siamese("completion", shell)
+    assert code == 0
+    assert "_SIAMESE_COMPLETE" in text
+
+
+def test_as_a_program_of_its_own(trained, tiny, clips):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "speechbrain_siamese.command_line",
+            "verify",
+            f"--source={trained / 'export'}",
+            "--json",
+            clips["a1"],
+            clips["a1"],
+        ],
+        env=tiny.environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    # Nothing but the answer is on standard output.
+    assert json.loads(done.stdout)["same"] is True
