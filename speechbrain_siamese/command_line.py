@@ -320,6 +320,31 @@ def re_enroll(source, trust, gallery_path, new):
 @trust_option
 @json_option
 @click.option(
+    "--recall",
+    type=float,
+    help="Share of the changes to find, 0.5 to 0.99: a higher one finds more, "
+    "and more that are none.",
+)
+@click.argument("path", type=click.Path(exists=True, dir_okay=False))
+@told_errors
+def changes(source, trust, as_json, recall, path):
+    """Tell where the speaker changes in a recording, in seconds.
+
+    Example: siamese changes --source=export --recall=0.95 interview.m4a
+    """
+    found = open_model(source, trust).detect_changes(path, recall)
+    tell(
+        {"file": path, "changes": found},
+        as_json,
+        "\n".join(f"{time:.2f}" for time in found),
+    )
+
+
+@main.command()
+@source_option
+@trust_option
+@json_option
+@click.option(
     "--audio-folder",
     type=click.Path(exists=True, file_okay=False),
     help="Where the list's paths begin; its own folder if not given.",

@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import threading
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import soundfile
-import soxr
 import torch
-from speechbrain.utils.logger import get_logger
 
-from speechbrain_siamese.dataio.decoding import decode, decode_blocks
-from speechbrain_siamese.dataio.quality import ClipQuality, clip_quality
+from speechbrain_siamese.inference.clips import (
+    Clip,
+    clip_to_enroll,
+    doubts_of,
+    embed_clip,
+    from_flac,
+    is_waveform,
+    several_clips,
+)
 from speechbrain_siamese.inference.gallery_store import (
     EnrolledClip,
     GalleryStore,
     Person,
     weighted_voice,
 )
+from speechbrain_siamese.inference.identification import (
+    Identification,
+    passes,
+    score_voices,
+    with_probabilities,
+)
 from speechbrain_siamese.inference.search import SEARCHES, Search
 from speechbrain_siamese.utils.ranges import check_range
 
 if TYPE_CHECKING:
     from speechbrain_siamese.inference.speaker import SiameseRecognition
-
-logger = get_logger(__name__)
-
-#: A file, or a mono waveform at the model's rate, (time,).
-Clip = str | Path | torch.Tensor | np.ndarray
-
-#: Seconds of speech below which a clip is doubtful.
-SHORT = 3.0
-
-#: Share of clipped samples, and dB over the noise, that make a clip doubtful.
-CLIPPED, NOISY = 0.01, 8.0
 
 #: The most similar people, whose scores are normalised and made probabilities.
 CANDIDATES = 100
@@ -72,47 +69,6 @@ class Enrolment:
     seconds: float = 0.0
     refused: dict[str, str] = field(default_factory=dict)
     warnings: dict[str, list[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """Someone who may be the speaker.
-
-    Arguments
-    ---------
-    name : str
-    score : float
-        Cosine similarity with the person's voice.
-    normalised : float or None
-        In deviations above strangers (AS-norm); None where the training
-        speakers were too few.
-    probability : float
-        That it is this person, after the scores of all candidates.
-    """
-
-    name: str
-    score: float
-    normalised: float | None
-    probability: float
-
-
-@dataclass(frozen=True)
-class Identification:
-    """Who speaks, as far as the gallery knows.
-
-    Arguments
-    ---------
-    name : str or None
-        None where nobody passes the threshold: *unknown*.
-    candidates : list of Candidate
-        The most similar people, best first.
-    unknown : float
-        Probability that it is none of those enrolled.
-    """
-
-    name: str | None
-    candidates: list[Candidate]
-    unknown: float
 
 
 class Gallery:
@@ -236,10 +192,12 @@ class Gallery:
         """
         done = Enrolment(checked_name(name))
         usable: dict[str, EnrolledClip] = {}
-        for number, clip in enumerate(_several(clips), start=1):
-            label = f"waveform {number}" if _is_sound(clip) else str(clip)
+        for number, clip in enumerate(several_clips(clips), start=1):
+            label = f"waveform {number}" if is_waveform(clip) else str(clip)
             try:
-                usable[label], quality = self._clip(clip, keep_audio)
+                usable[label], quality = clip_to_enroll(
+                    self.model, clip, keep_audio
+                )
             except (ValueError, OSError) as error:
                 done.refused[label] = str(error)
                 continue
@@ -258,66 +216,36 @@ class Gallery:
         done.added = self.store.add(done.name, [*usable.values()])
         return done
 
-    def _clip(self, clip, keep_audio) -> tuple[EnrolledClip, ClipQuality]:
-        """Measure and embed one clip."""
-        rate = self.model.audio_normalizer.sample_rate
-        digest = hashlib.sha256()
-
-        def blocks():
-            sound = [_waveform(clip)] if _is_sound(clip) else None
-            for block in sound or decode_blocks(clip, rate):
-                digest.update(np.ascontiguousarray(block))
-                yield block
-
-        quality = clip_quality(blocks(), rate)
-        if not quality.speech:
-            raise ValueError("it is silent: there is no voice to know")
-        if _is_sound(clip):
-            source = None
-            wave = torch.from_numpy(_waveform(clip))
-            embedding = self.model.encode_batch(wave[None])
-        else:
-            source = str(Path(clip).absolute())
-            embedding = self.model.embed_file(clip)
-        embedding = embedding.flatten().cpu()
-        if not embedding.isfinite().all():
-            raise ValueError("its embedding is not finite")
-        audio = None
-        if keep_audio:
-            audio = _flac(_waveform(clip) if not source else clip, rate)
-        return EnrolledClip(
-            digest=digest.hexdigest(),
-            source=source,
-            seconds=quality.seconds,
-            weight=quality.weight,
-            embedding=torch.nn.functional.normalize(embedding, dim=0).numpy(),
-            audio=audio,
-        ), quality
-
     def _compare(self, done: Enrolment, usable: dict[str, EnrolledClip]):
         """Warn of clips unlike the person's others, or like someone else."""
-        before = self.store.clips(done.name)
-        known = {clip.digest for clip in before}
+        before = {c.digest: c for c in self.store.clips(done.name)}
+        everyone = before | {clip.digest: clip for clip in usable.values()}
         for label, clip in usable.items():
             others = [
-                *before,
-                *(o for o in usable.values() if o.digest not in known),
+                other
+                for digest, other in everyone.items()
+                if digest != clip.digest
             ]
-            others = [o for o in others if o.digest != clip.digest]
+            doubts = done.warnings.setdefault(label, [])
             if others:
-                voice = torch.from_numpy(weighted_voice(others))[None]
-                (own,) = self._scored(clip.embedding, voice, ["the others"])
-                if not self._passes(own):
-                    done.warnings.setdefault(label, []).append(
+                voice = weighted_voice(others)[None]
+                (own,) = score_voices(self.model, clip.embedding, voice, [""])
+                if not passes(self.model, own):
+                    doubts.append(
                         "does not sound like the person's other clips (score "
                         f"{own.score:.2f}): is it the same voice?"
                     )
-            for found in self.identify_embedding(clip.embedding, 2).candidates:
-                if found.name != done.name and self._passes(found):
-                    done.warnings.setdefault(label, []).append(
-                        f"sounds like {found.name!r}, who is enrolled (score "
-                        f"{found.score:.2f}): is it one person?"
-                    )
+            doubts += [
+                f"sounds like {found.name!r}, who is enrolled (score "
+                f"{found.score:.2f}): is it one person?"
+                for found in self.identify_embedding(
+                    clip.embedding, 2
+                ).candidates
+                if found.name != done.name and passes(self.model, found)
+            ]
+        done.warnings = {
+            label: doubts for label, doubts in done.warnings.items() if doubts
+        }
 
     # ---- Identification -----------------------------------------------------
 
@@ -355,12 +283,7 @@ class Gallery:
             If the clip is no audio, too short or silent, or nobody is
             enrolled.
         """
-        if _is_sound(clip):
-            embedding = self.model.encode_batch(
-                torch.from_numpy(_waveform(clip))[None]
-            )
-        else:
-            embedding = self.model.embed_file(clip)
+        embedding = embed_clip(self.model, clip)
         if not self._search()[1]:
             raise ValueError(
                 f"nobody is enrolled in {self.store.path}: enroll someone first"
@@ -389,62 +312,24 @@ class Gallery:
         """
         check_range("top", top, 1, 1_000_000, whole=True)
         check_range("unknown", unknown, 0.0, 1.0)
-        embedding = torch.as_tensor(embedding).detach().cpu().float().flatten()
+        query = torch.as_tensor(embedding).detach().cpu().float().flatten()
+        query = torch.nn.functional.normalize(query, dim=0).numpy()
         _, names, search = self._search()
         if not names:
             return Identification(None, [], 1.0)
-        query = torch.nn.functional.normalize(embedding, dim=0)[None]
-        cosines, positions = search.search(query.numpy(), max(top, CANDIDATES))
+        cosines, positions = search.search(query[None], max(top, CANDIDATES))
         # An index that misses some fills up with what is no cosine.
         near = positions[0][cosines[0] >= -1.5]
-        scored = self._scored(
-            embedding,
-            torch.from_numpy(search[near]),
-            [names[one] for one in near],
+        scored = score_voices(
+            self.model, query, search[near], [names[one] for one in near]
         )
-        share = (1 - unknown) / len(names)
-        odds = self._likelihood_ratios(scored) * share
-        whole = odds.sum() + unknown
-        scored = [
-            Candidate(one.name, one.score, one.normalised, float(own / whole))
-            for one, own in zip(scored, odds, strict=True)
-        ]
-        scored.sort(key=_worth, reverse=True)
-        named = self._passes(scored[0], threshold)
-        return Identification(
-            scored[0].name if named else None,
-            scored[:top],
-            float(unknown / whole),
+        found = with_probabilities(self.model, scored, len(names), unknown)
+        best = found.candidates[0]
+        return replace(
+            found,
+            name=best.name if passes(self.model, best, threshold) else None,
+            candidates=found.candidates[:top],
         )
-
-    def _scored(self, embedding, voices, names) -> list[Candidate]:
-        """Scores with voices, (voices, dim), in their order."""
-        both = torch.cat([torch.as_tensor(embedding)[None], voices]).float()
-        trials = np.zeros(len(names), dtype=int), np.arange(1, len(names) + 1)
-        unit = torch.nn.functional.normalize(both, dim=-1)
-        scores = (unit[1:] @ unit[0]).numpy()
-        if self.model.normalised_decision:
-            cohort = self.model.hparams.cohort
-            normalised = cohort.normalised(scores, both, *trials).tolist()
-        else:
-            normalised = [None] * len(names)
-        return [
-            Candidate(name, float(score), own, 0.0)
-            for name, score, own in zip(names, scores, normalised, strict=True)
-        ]
-
-    @property
-    def _decision(self):
-        return self.model.normalised_decision or self.model.decision
-
-    def _passes(self, candidate, threshold=None) -> bool:
-        limit = self._decision.threshold if threshold is None else threshold
-        return _worth(candidate) > limit
-
-    def _likelihood_ratios(self, candidates):
-        """Of each being the speaker, float64, (candidates,)."""
-        values = np.array([_worth(candidate) for candidate in candidates])
-        return np.exp(np.minimum(self._decision.calibration.llr(values), 300))
 
     def _search(self) -> tuple[int, list[str], Search]:
         """Everybody's voice in memory, as the file has them now."""
@@ -454,13 +339,6 @@ class Gallery:
                 search = SEARCHES[self.index](voices) if names else None
                 self._loaded = (changes, names, search)
             return self._loaded
-
-
-def _worth(candidate: Candidate) -> float:
-    """What candidates are ranked by and what is held against a threshold."""
-    if candidate.normalised is None:
-        return candidate.score
-    return candidate.normalised
 
 
 def re_enroll(
@@ -502,7 +380,9 @@ def re_enroll(
             if clip.source and Path(clip.source).is_file():
                 clips.append(clip.source)
             elif clip.audio:
-                clips.append(_from_flac(clip.audio, model))
+                clips.append(
+                    from_flac(clip.audio, model.audio_normalizer.sample_rate)
+                )
             else:
                 label = clip.source or f"waveform {clip.digest[:8]}"
                 reason = "no such file" if clip.source else "it was not kept"
@@ -550,73 +430,3 @@ def checked_name(name: str) -> str:
             "without control characters"
         )
     return name
-
-
-def doubts_of(quality: ClipQuality) -> list[str]:
-    """What is doubtful about a clip, in words.
-
-    Arguments
-    ---------
-    quality : ClipQuality
-
-    Returns
-    -------
-    list of str
-
-    Example
-    -------
-    >>> doubts_of(ClipQuality(2.0, 1.5, -20.0, 30.0, 0.0))
-    ['holds 1.5 s of speech: 5 s or more are safer']
-    """
-    doubts = []
-    if quality.speech < SHORT:
-        doubts.append(
-            f"holds {quality.speech:.1f} s of speech: 5 s or more are safer"
-        )
-    if quality.clipped > CLIPPED:
-        doubts.append(
-            f"is clipped ({100 * quality.clipped:.0f} % of its samples): "
-            "record it with less gain"
-        )
-    if quality.snr < NOISY:
-        doubts.append(
-            f"is noisy (about {quality.snr:.0f} dB between voice and noise)"
-        )
-    return doubts
-
-
-def _is_sound(clip) -> bool:
-    return isinstance(clip, (torch.Tensor, np.ndarray))
-
-
-def _several(clips: Clip | Iterable[Clip]) -> Sequence[Clip]:
-    """The clips, also of one that was given alone."""
-    if isinstance(clips, (str, Path)) or _is_sound(clips):
-        return [clips]
-    return [*clips]
-
-
-def _waveform(clip: torch.Tensor | np.ndarray) -> np.ndarray:
-    """Mono samples, float32, (time,), or an error."""
-    wave = torch.as_tensor(clip).detach().cpu().squeeze()
-    if wave.ndim != 1 or not wave.is_floating_point():
-        raise ValueError(
-            f"a waveform is {wave.dtype} of shape {tuple(clip.shape)}, "
-            "expected mono samples as floats, (time,)"
-        )
-    if not wave.isfinite().all():
-        raise ValueError("a waveform holds NaN or infinite samples")
-    return wave.float().numpy()
-
-
-def _flac(clip, rate: int) -> bytes:
-    sound = decode(clip, rate) if isinstance(clip, (str, Path)) else clip
-    kept = io.BytesIO()
-    soundfile.write(kept, sound.clip(-1, 1), rate, format="FLAC")
-    return kept.getvalue()
-
-
-def _from_flac(audio: bytes, model) -> np.ndarray:
-    sound, rate = soundfile.read(io.BytesIO(audio), dtype="float32")
-    wanted = model.audio_normalizer.sample_rate
-    return sound if rate == wanted else soxr.resample(sound, rate, wanted)

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from speechbrain.inference.speaker import SpeakerRecognition
-from speechbrain.utils.data_utils import split_path
-from speechbrain.utils.fetching import fetch
 
-from speechbrain_siamese.dataio.decoding import (
-    DecodingError,
-    decode,
-    decode_blocks,
-)
-from speechbrain_siamese.inference.embeddings import embed_files
+from speechbrain_siamese.inference.files import FileReading
 from speechbrain_siamese.inference.fingerprint import model_fingerprint
 from speechbrain_siamese.inference.gallery import Gallery
 from speechbrain_siamese.inference.hub import SafeForm
-from speechbrain_siamese.inference.long_files import (
-    SpeechFrames,
-    batches_exactly,
-    embed_in_blocks,
-)
 from speechbrain_siamese.processing.scoring import MEASURES
 from speechbrain_siamese.utils.calibration import Calibration
 from speechbrain_siamese.utils.decision import Decision
@@ -60,7 +47,7 @@ class Comparison:
     normalised: float | None
 
 
-class SiameseRecognition(SafeForm, SpeakerRecognition):
+class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
     """SpeechBrain's ``SpeakerRecognition`` with the export's own threshold.
 
     Beyond the stock class it decides at the threshold that training chose,
@@ -83,140 +70,6 @@ class SiameseRecognition(SafeForm, SpeakerRecognition):
     """
 
     HPARAMS_NEEDED = ("threshold", "audio_normalizer")
-
-    def load_audio(
-        self, path: str | Path, savedir: str | Path | None = None
-    ) -> torch.Tensor:
-        """Load a file at the model's rate, mono.
-
-        Arguments
-        ---------
-        path : str or Path
-            Local file of any format, or what SpeechBrain can fetch: a URL or
-            ``<user>/<repository>/<file>`` on the hub.
-        savedir : str, Path or None
-            Where a fetched file is put. Local files are read where they are,
-            so that two of the same name do not collide.
-
-        Returns
-        -------
-        torch.Tensor
-            (time,), float32.
-
-        Raises
-        ------
-        ValueError
-            If the file is missing or is no audio.
-        """
-        samples = decode(
-            self._local(path, savedir), self.audio_normalizer.sample_rate
-        )
-        return torch.from_numpy(samples).to(self.device)
-
-    def _local(self, path: str | Path, savedir: str | Path | None) -> Path:
-        """Where a file is on this machine; it is fetched if need be."""
-        local = Path(path)
-        parts = local.parts
-        in_hub = len(parts) == 3 and not Path(parts[0]).exists()
-        if "://" in str(path) or in_hub:
-            # A URL, or <user>/<repository>/<file> on the hub.
-            source, name = split_path(str(path))
-            local = Path(fetch(name, source=source, savedir=savedir))
-        return local
-
-    def embed_file(
-        self, path: str | Path, savedir: str | Path | None = None
-    ) -> torch.Tensor:
-        """Embed a file; the memory that it takes does not grow with length.
-
-        It is the embedding that ``encode_batch`` gives of the loaded file,
-        within rounding. Where the export's encoder does not look at windows
-        of its own, such as SpeechBrain's, the whole file is loaded.
-
-        Arguments
-        ---------
-        path : str or Path
-            As for ``load_audio``.
-        savedir : str, Path or None
-            Where a fetched file is put.
-
-        Returns
-        -------
-        torch.Tensor
-            (1, 1, dim)
-
-        Raises
-        ------
-        ValueError
-            If the file is no audio, silent, or too short.
-        """
-        if not batches_exactly(self):
-            return self.encode_batch(self.load_audio(path, savedir)[None])
-        speech = self.speech_frames(self._local(path, savedir))
-        with self.inference_ctx:
-            return embed_in_blocks(speech, self.mods.embedding_model)
-
-    def embed_files(
-        self, paths: Sequence[str | Path]
-    ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """Embed many files, several times as fast as one by one.
-
-        Arguments
-        ---------
-        paths : Sequence of str or Path
-            Local files.
-
-        Returns
-        -------
-        embeddings : dict of str : np.ndarray
-            (dim,), float32, by path; within rounding those of ``embed_file``.
-        unusable : dict of str : str
-            Reasons of the files that cannot be embedded.
-
-        Raises
-        ------
-        ValueError
-            If no file at all can be embedded.
-        """
-        names = [str(path) for path in dict.fromkeys(paths)]
-        found, unusable = embed_files(self, [Path(name) for name in names])
-        return {
-            name: embedding
-            for number, (name, embedding) in enumerate(
-                zip(names, found[None].numpy(), strict=True)
-            )
-            if number not in unusable
-        }, {names[number]: reason for number, reason in unusable.items()}
-
-    def speech_frames(self, path: str | Path) -> SpeechFrames:
-        """The frames of a local file that the encoder hears.
-
-        Arguments
-        ---------
-        path : str or Path
-
-        Returns
-        -------
-        SpeechFrames
-
-        Raises
-        ------
-        ValueError
-            If the file is no audio, silent, or too short.
-        """
-        self.mods.eval()
-        rate = self.audio_normalizer.sample_rate
-        try:
-            return SpeechFrames(
-                functools.partial(decode_blocks, path, rate),
-                self.mods.compute_features,
-                self.mods.embedding_model,
-                self.device,
-            )
-        except DecodingError:
-            raise
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
 
     @torch.no_grad()
     def encode_batch(

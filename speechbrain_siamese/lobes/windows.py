@@ -156,41 +156,6 @@ def windows_of_pieces(
         yield last[None], rest.new_tensor([len(rest)])
 
 
-def sliding_windows(
-    pieces: Iterable[torch.Tensor], window: int, step: int
-) -> Iterator[torch.Tensor]:
-    """Overlapping windows of a recording that comes piece by piece.
-
-    Arguments
-    ---------
-    pieces : Iterable[torch.Tensor]
-        Frames of one recording, (frames, bins) each.
-    window : int
-        Frames of a window.
-    step : int
-        Frames from one window's begin to the next one's.
-
-    Yields
-    ------
-    torch.Tensor
-        Windows that a piece completes, (windows, window, bins).
-
-    Example
-    -------
-    >>> pieces = torch.arange(5.0)[:, None].split(2)
-    >>> [own[:, :, 0].tolist() for own in sliding_windows(pieces, 3, 1)]
-    [[[0.0, 1.0, 2.0], [1.0, 2.0, 3.0]], [[2.0, 3.0, 4.0]]]
-    """
-    rest = None
-    for piece in pieces:
-        rest = piece if rest is None else torch.cat([rest, piece])
-        count = (len(rest) - window) // step + 1
-        if count > 0:
-            yield rest.unfold(0, window, step).transpose(1, 2)
-            # A copy: a view would keep all that was read in memory.
-            rest = rest[count * step :].clone()
-
-
 def check_frames(counts: torch.Tensor, min_frames: int) -> None:
     """Refuse what is too short.
 

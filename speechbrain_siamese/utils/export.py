@@ -29,6 +29,7 @@ from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
 from speechbrain.dataio.encoder import CategoricalEncoder
 
+from speechbrain_siamese.processing.changes import ChangeModel
 from speechbrain_siamese.processing.score_norm import Cohort
 from speechbrain_siamese.utils.decision import Decision
 from speechbrain_siamese.utils.model_card import model_card
@@ -65,6 +66,8 @@ threshold: {decision.threshold!r}
 calibration_slope: {decision.calibration.slope!r}  # LLR per score
 calibration_intercept: {decision.calibration.intercept!r}
 {normalised}
+# Weighs what differs at both sides of a border; see processing/changes.py.
+{changes}
 
 audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer
     sample_rate: !ref <sample_rate>
@@ -150,6 +153,7 @@ def export_model(
     sample_rate: int,
     decision: Decision,
     normalised: Decision | None,
+    changes: ChangeModel | None,
     measure: str,
     report: dict,
 ) -> None:
@@ -172,6 +176,8 @@ def export_model(
         What scores mean.
     normalised : Decision or None
         What AS-norm scores mean; None where the cohort is too small.
+    changes : ChangeModel or None
+        Finds speaker changes; None where the encoder cannot.
     measure : str
         ``cosine`` or ``euclidean``.
     report : dict
@@ -196,10 +202,8 @@ def export_model(
             decision=decision,
             measure=measure,
             measure_note=_NOTES[measure],
-            normalised="\n".join(
-                f"{name}: {'null' if value is None else repr(value)}"
-                for name, value in _normalised_values(normalised).items()
-            ),
+            normalised=_as_yaml(_normalised_values(normalised)),
+            changes=_as_yaml(_change_values(changes)),
             embedding_dim=cohort.voices.shape[1],
             speakers=len(label_encoder),
         ),
@@ -216,6 +220,7 @@ def export_model(
             "calibration_slope": decision.calibration.slope,
             "calibration_intercept": decision.calibration.intercept,
             **_normalised_values(normalised),
+            **_change_values(changes),
         },
         {
             "embedding_model": modules["embedding_model"],
@@ -300,6 +305,22 @@ def _normalised_values(decision: Decision | None) -> dict[str, float | None]:
         "normalised_slope": decision and decision.calibration.slope,
         "normalised_intercept": decision and decision.calibration.intercept,
     }
+
+
+def _change_values(model: ChangeModel | None) -> dict:
+    """The numbers of a change model."""
+    return {
+        "change_weights": model and model.weights,
+        "change_threshold": model and model.threshold,
+        "change_thresholds": model and model.thresholds,
+    }
+
+
+def _as_yaml(values: dict) -> str:
+    return "\n".join(
+        f"{name}: {'null' if value is None else repr(value)}"
+        for name, value in values.items()
+    )
 
 
 def _on_cpu(module: torch.nn.Module) -> dict:

@@ -65,6 +65,9 @@ VALUES = (
     "normalised_threshold",
     "normalised_slope",
     "normalised_intercept",
+    "change_weights",
+    "change_threshold",
+    "change_thresholds",
 )
 
 #: Settings that would fetch or open other files: weights come from the export.
@@ -155,7 +158,7 @@ def build(config: dict, weights: Path) -> tuple[dict, dict]:
         found = sorted(config) if isinstance(config, dict) else config
         raise ValueError(f"{CONFIG} has {found}, expected {sorted(known)}")
     for name in VALUES:
-        if not isinstance(config[name], (int, float, str, type(None))):
+        if not _is_plain(config[name]):
             raise ValueError(f"{CONFIG}: {name} is {config[name]!r}, no value")
     speakers = config["speakers"]
     if not isinstance(speakers, list) or not all(

@@ -97,7 +97,7 @@ def test_a_class_that_is_no_module_is_refused(changed):
         (lambda c: c.pop("threshold"), "expected"),
         (lambda c: c.update(hparams={"a": 1}), "expected"),
         (lambda c: c.update(run_opts={"device": "cpu"}), "expected"),
-        (lambda c: c.update(threshold=[1]), "threshold is"),
+        (lambda c: c.update(threshold={"a": 1}), "threshold is"),
         (lambda c: c.update(speakers="abc"), "speakers is"),
         (lambda c: c["embedding_model"].pop("class"), "a class and its"),
         (

@@ -60,6 +60,7 @@ def export(tmp_path):
                 calibration=Calibration(8.0, -2.5),
             ),
             normalised=None,
+            changes=None,
             measure="cosine",
             report=REPORT,
         )

@@ -20,6 +20,7 @@ from hyperpyyaml import load_hyperpyyaml
 from speechbrain.utils.distributed import run_on_main
 from youtube_prepare import prepare_youtube, prepared_fingerprint
 
+from speechbrain_siamese.change_training import learn_changes
 from speechbrain_siamese.core import SiameseBrain
 from speechbrain_siamese.dataio.datasets import read_manifest, read_samples
 from speechbrain_siamese.dataio.demo import ensure_demo_corpus
@@ -392,6 +393,7 @@ def finish(brain, datasets, encoder, sections):
         sample_rate=hparams.sample_rate,
         decision=decision,
         normalised=normalised,
+        changes=learn_changes(brain, datasets["train"]),
         measure=hparams.measure,
         report=report,
     )

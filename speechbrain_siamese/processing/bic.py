@@ -13,6 +13,9 @@ from scipy.fft import dct
 #: Added to the variances, for stretches without any.
 _FLOOR = 1e-6
 
+#: Borders that are looked at together.
+_LOT = 2000
+
 
 def cepstra(images: np.ndarray, count: int = 13) -> np.ndarray:
     """Cepstra of log-mel images, without the level.
@@ -63,22 +66,41 @@ def bic_distances(
     4
     """
     frames = np.asarray(frames, dtype=float)
+    starts = np.arange(0, len(frames) - 2 * window + 1, step)
+    # Products of all frames at once would be gigabytes for an hour.
+    lots = np.array_split(starts, max(1, len(starts) // _LOT))
+    return np.concatenate(
+        [
+            _gains(frames[lot[0] : lot[-1] + 2 * window], lot - lot[0], window)
+            - penalty * _cost(frames.shape[1], window)
+            for lot in lots
+            if len(lot)
+        ]
+        or [np.zeros(0)]
+    )
+
+
+def _cost(dim: int, window: int) -> float:
+    """What a Gaussian more has to gain for each frame, at a penalty of 1."""
+    parameters = dim + dim * (dim + 1) / 2
+    return parameters * np.log(2 * window) / (2 * window)
+
+
+def _gains(frames, starts, window) -> np.ndarray:
+    """Log-likelihood that two Gaussians gain, for each frame."""
     dim = frames.shape[1]
     squares = np.einsum("ti,tj->tij", frames, frames)
     # Sums up to each frame: any window's mean and covariance follow.
     first = np.concatenate([np.zeros((1, dim)), frames.cumsum(axis=0)])
     second = np.concatenate([np.zeros((1, dim, dim)), squares.cumsum(axis=0)])
 
-    def log_determinants(starts, length):
-        mean = (first[starts + length] - first[starts]) / length
-        square = (second[starts + length] - second[starts]) / length
+    def log_determinants(begin, length):
+        mean = (first[begin + length] - first[begin]) / length
+        square = (second[begin + length] - second[begin]) / length
         covariance = square - np.einsum("bi,bj->bij", mean, mean)
-        covariance += _FLOOR * np.eye(dim)
-        return np.linalg.slogdet(covariance)[1]
+        return np.linalg.slogdet(covariance + _FLOOR * np.eye(dim))[1]
 
-    starts = np.arange(0, len(frames) - 2 * window + 1, step)
-    gain = 2 * window * log_determinants(starts, 2 * window)
-    gain -= window * log_determinants(starts, window)
-    gain -= window * log_determinants(starts + window, window)
-    cost = penalty * (dim + dim * (dim + 1) / 2) * np.log(2 * window)
-    return (gain - cost) / (2 * window)
+    both = log_determinants(starts, 2 * window)
+    left = log_determinants(starts, window)
+    right = log_determinants(starts + window, window)
+    return both - (left + right) / 2

@@ -1,0 +1,222 @@
+"""Clips that are enrolled or asked about: read, measured, embedded."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+
+from speechbrain_siamese.dataio.decoding import decode, decode_blocks
+from speechbrain_siamese.dataio.quality import ClipQuality, clip_quality
+from speechbrain_siamese.inference.gallery_store import EnrolledClip
+
+if TYPE_CHECKING:
+    from speechbrain_siamese.inference.speaker import SiameseRecognition
+
+#: A file, or a mono waveform at the model's rate, (time,).
+Clip = str | Path | torch.Tensor | np.ndarray
+
+#: Seconds of speech below which a clip is doubtful.
+SHORT = 3.0
+
+#: Share of clipped samples, and dB over the noise, that make a clip doubtful.
+CLIPPED, NOISY = 0.01, 8.0
+
+
+def embed_clip(model: SiameseRecognition, clip: Clip) -> torch.Tensor:
+    """Embed a file or a waveform.
+
+    Arguments
+    ---------
+    model : SiameseRecognition
+    clip : Clip
+
+    Returns
+    -------
+    torch.Tensor
+        Of length 1, (dim,), on the CPU.
+
+    Raises
+    ------
+    ValueError
+        If it is no audio, silent, or too short.
+    """
+    if is_waveform(clip):
+        wave = torch.from_numpy(mono_samples(clip))
+        embedding = model.encode_batch(wave[None].to(model.device))
+    else:
+        embedding = model.embed_file(clip)
+    embedding = embedding.flatten().cpu()
+    if not embedding.isfinite().all():
+        raise ValueError("its embedding is not finite")
+    return torch.nn.functional.normalize(embedding, dim=0)
+
+
+def clip_to_enroll(
+    model: SiameseRecognition, clip: Clip, keep_audio: bool
+) -> tuple[EnrolledClip, ClipQuality]:
+    """Measure and embed one clip.
+
+    Arguments
+    ---------
+    model : SiameseRecognition
+    clip : Clip
+    keep_audio : bool
+        Whether its samples go along, as FLAC.
+
+    Returns
+    -------
+    EnrolledClip
+    ClipQuality
+
+    Raises
+    ------
+    ValueError
+        If it is no audio, silent, or too short.
+    """
+    rate, digest = model.audio_normalizer.sample_rate, hashlib.sha256()
+
+    def blocks() -> Iterator[np.ndarray]:
+        sound = [mono_samples(clip)] if is_waveform(clip) else None
+        for block in sound or decode_blocks(clip, rate):
+            digest.update(np.ascontiguousarray(block))
+            yield block
+
+    quality = clip_quality(blocks(), rate)
+    if not quality.speech:
+        raise ValueError("it is silent: there is no voice to know")
+    return EnrolledClip(
+        digest=digest.hexdigest(),
+        source=None if is_waveform(clip) else str(Path(clip).absolute()),
+        seconds=quality.seconds,
+        weight=quality.weight,
+        embedding=embed_clip(model, clip).numpy(),
+        audio=_flac(clip, rate) if keep_audio else None,
+    ), quality
+
+
+def doubts_of(quality: ClipQuality) -> list[str]:
+    """What is doubtful about a clip, in words.
+
+    Arguments
+    ---------
+    quality : ClipQuality
+
+    Returns
+    -------
+    list of str
+
+    Example
+    -------
+    >>> doubts_of(ClipQuality(2.0, 1.5, -20.0, 30.0, 0.0))
+    ['holds 1.5 s of speech: 5 s or more are safer']
+    """
+    doubts = []
+    if quality.speech < SHORT:
+        doubts.append(
+            f"holds {quality.speech:.1f} s of speech: 5 s or more are safer"
+        )
+    if quality.clipped > CLIPPED:
+        doubts.append(
+            f"is clipped ({100 * quality.clipped:.0f} % of its samples): "
+            "record it with less gain"
+        )
+    if quality.snr < NOISY:
+        doubts.append(
+            f"is noisy (about {quality.snr:.0f} dB between voice and noise)"
+        )
+    return doubts
+
+
+def is_waveform(clip: Clip) -> bool:
+    """Whether a clip is sound, and no file.
+
+    Arguments
+    ---------
+    clip : Clip
+
+    Returns
+    -------
+    bool
+    """
+    return isinstance(clip, (torch.Tensor, np.ndarray))
+
+
+def several_clips(clips: Clip | Iterable[Clip]) -> Sequence[Clip]:
+    """The clips, also of one that was given alone.
+
+    Arguments
+    ---------
+    clips : Clip or Iterable[Clip]
+
+    Returns
+    -------
+    Sequence[Clip]
+    """
+    if isinstance(clips, (str, Path)) or is_waveform(clips):
+        return [clips]
+    return [*clips]
+
+
+def mono_samples(clip: torch.Tensor | np.ndarray) -> np.ndarray:
+    """Samples of a waveform.
+
+    Arguments
+    ---------
+    clip : torch.Tensor or np.ndarray
+        (time,), or with dimensions of one besides.
+
+    Returns
+    -------
+    np.ndarray
+        float32, (time,).
+
+    Raises
+    ------
+    ValueError
+        If it is not mono, no floats, or not finite.
+    """
+    wave = torch.as_tensor(clip).detach().cpu().squeeze()
+    if wave.ndim != 1 or not wave.is_floating_point():
+        raise ValueError(
+            f"a waveform is {wave.dtype} of shape {tuple(clip.shape)}, "
+            "expected mono samples as floats, (time,)"
+        )
+    if not wave.isfinite().all():
+        raise ValueError("a waveform holds NaN or infinite samples")
+    return wave.float().numpy()
+
+
+def from_flac(audio: bytes, sample_rate: int) -> np.ndarray:
+    """Samples of a clip that was kept.
+
+    Arguments
+    ---------
+    audio : bytes
+        A FLAC file.
+    sample_rate : int
+        Hz, of what is wanted.
+
+    Returns
+    -------
+    np.ndarray
+        float32, (time,).
+    """
+    sound, rate = soundfile.read(io.BytesIO(audio), dtype="float32")
+    if rate == sample_rate:
+        return sound
+    return soxr.resample(sound, rate, sample_rate)
+
+
+def _flac(clip: Clip, rate: int) -> bytes:
+    sound = mono_samples(clip) if is_waveform(clip) else decode(clip, rate)
+    kept = io.BytesIO()
+    soundfile.write(kept, sound.clip(-1, 1), rate, format="FLAC")
+    return kept.getvalue()
