@@ -106,6 +106,25 @@ def test_one_bad_file_does_not_stop_the_others(siamese, clips, tmp_path):
         assert found["embeddings"].shape == (2, 64)
 
 
+def test_changes_are_seconds(siamese, clips):
+    code, text, _ = siamese("changes", "--recall=0.99", clips["a1"])
+    assert code == 0
+    seconds = [float(line) for line in text.split()]
+    code, text, _ = siamese("changes", "--recall=0.99", "--json", clips["a1"])
+    found = json.loads(text)["changes"]
+    assert found == pytest.approx(seconds, abs=0.01)
+    code, _, errors = siamese("changes", "--recall=7", clips["a1"])
+    assert code == 2
+    assert "recall is 7" in errors
+
+
+def test_export_writes_an_onnx_file(siamese, tmp_path):
+    pytest.importorskip("onnxscript")
+    path = tmp_path / "model.onnx"
+    assert siamese("export", f"--onnx={path}")[0] == 0
+    assert path.stat().st_size > 1000
+
+
 def test_evaluate_prints_the_figures_of_a_list(siamese, clips, tmp_path):
     trials = tmp_path / "trials.txt"
     trials.write_text("1 a1.wav a2.wav\n1 b1.wav b2.wav\n0 a1.wav b1.wav\n")
