@@ -20,12 +20,9 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-#: Seconds of turns: some 50 changes. It takes some 20 s on two cores.
-SECONDS = 300
-
 
 def learn_changes(
-    brain: SiameseBrain, dataset: WindowDataset
+    brain: SiameseBrain, dataset: WindowDataset, seconds: float
 ) -> ChangeModel | None:
     """Fit the change model to turns of the dataset's people.
 
@@ -35,6 +32,8 @@ def learn_changes(
         With the best epoch's weights.
     dataset : WindowDataset
         The training manifest, whose stretches are the longest.
+    seconds : float
+        Of turns, of 6 s on average; 0 to learn nothing.
 
     Returns
     -------
@@ -44,9 +43,8 @@ def learn_changes(
     modules, hparams = brain.raw_modules, brain.hparams
     log_mel = modules["compute_features"]
     encoder = modules["embedding_model"].eval()
-    if not isinstance(log_mel, LogMel) or not isinstance(
-        encoder, DenseNetEncoder
-    ):
+    known = isinstance(log_mel, LogMel) and isinstance(encoder, DenseNetEncoder)
+    if not seconds or not known:
         return None
     rows = defaultdict(list)
     for row in dataset.data.values():
@@ -65,7 +63,7 @@ def learn_changes(
                 for speaker, own in rows.items()
             },
             read,
-            SECONDS,
+            seconds,
             rate,
             hparams.seed,
         )

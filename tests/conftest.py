@@ -43,6 +43,12 @@ def tiny() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def small() -> ModuleType:
+    """The module ``tests/small_encoder.py``."""
+    return _load(ROOT / "tests" / "small_encoder.py")
+
+
+@pytest.fixture(scope="session")
 def tiny_data(tiny, tmp_path_factory) -> Path:
     """A tiny corpus in the formats that people have."""
     return tiny.build(tmp_path_factory.mktemp("tiny") / "recordings")

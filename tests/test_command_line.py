@@ -118,6 +118,7 @@ def test_changes_are_seconds(siamese, clips):
     assert "recall is 7" in errors
 
 
+@pytest.mark.slow
 def test_export_writes_an_onnx_file(siamese, tmp_path):
     pytest.importorskip("onnxscript")
     path = tmp_path / "model.onnx"

@@ -37,6 +37,7 @@ QUICK = {
     "embedding_dim": 64,
     "n_jobs": 1,
     "precision": "fp32",
+    "change_seconds": 80,
 }
 
 

@@ -56,8 +56,8 @@ def joined_turns(
     ...     sample_rate=8000,
     ...     seed=0,
     ... )
-    >>> [speaker for _, _, speaker in turns][:3]
-    ['a', 'b', 'a']
+    >>> sorted({speaker for _, _, speaker in turns})
+    ['a', 'b']
     """
     least, most = (round(own * sample_rate) for own in (SHORTEST, LONGEST))
     usable = {

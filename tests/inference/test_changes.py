@@ -13,8 +13,6 @@ from speechbrain_siamese.inference import changes
 from speechbrain_siamese.inference.changes import border_times, find_borders
 from speechbrain_siamese.inference.long_files import SpeechFrames
 from speechbrain_siamese.inference.speaker import SiameseRecognition
-from speechbrain_siamese.lobes.densenet import DenseNetEncoder
-from speechbrain_siamese.lobes.features import LogMel
 
 
 @pytest.fixture(scope="module")
@@ -33,24 +31,10 @@ def talk(tiny, tmp_path_factory):
     return tiny.write(path, np.concatenate(parts)), np.arange(5.0, 30.0, 5.0)
 
 
-def small_encoder():
-    torch.manual_seed(0)
-    return DenseNetEncoder(
-        n_mels=40,
-        window_len=0.5,
-        embedding_dim=16,
-        growth_rate=4,
-        blocks=[1, 1, 1, 1],
-        silence_range=40.0,
-    ).eval()
-
-
 @pytest.mark.parametrize("stretch", [400, 1000])
-def test_stretches_are_joined_without_a_seam(monkeypatch, stretch):
-    rng = np.random.default_rng(0)
-    bursts = np.where(np.sin(np.arange(16000 * 31) / 2500) > -0.3, 0.1, 1e-5)
-    wav = (bursts * rng.standard_normal(len(bursts))).astype(np.float32)
-    encoder, log_mel = small_encoder(), LogMel(sample_rate=16000, n_mels=40)
+def test_stretches_are_joined_without_a_seam(small, monkeypatch, stretch):
+    wav = small.sound(16000 * 31)
+    encoder, log_mel = small.encoder(40.0), small.features()
 
     def found(block):
         read = lambda: np.split(wav, range(block, len(wav), block))  # noqa: E731

@@ -16,32 +16,11 @@ from speechbrain_siamese.inference.long_files import (
     embed_in_blocks,
     feature_blocks,
 )
-from speechbrain_siamese.lobes.densenet import DenseNetEncoder
-from speechbrain_siamese.lobes.features import LogMel
 
 
 @pytest.fixture(scope="module")
-def log_mel():
-    return LogMel(sample_rate=16000, n_mels=40)
-
-
-def encoder_of(silence_range):
-    torch.manual_seed(0)
-    return DenseNetEncoder(
-        n_mels=40,
-        window_len=0.5,
-        embedding_dim=16,
-        growth_rate=4,
-        blocks=[1, 1, 1, 1],
-        silence_range=silence_range,
-    ).eval()
-
-
-def speech_like(samples, seed=0):
-    """Noise in bursts with pauses 60 dB below, as float32."""
-    noise = np.random.default_rng(seed).standard_normal(samples)
-    bursts = np.where(np.sin(np.arange(samples) / 2500) > -0.3, 0.1, 1e-4)
-    return (noise * bursts).astype(np.float32)
+def log_mel(small):
+    return small.features()
 
 
 def in_blocks(wav, size):
@@ -54,8 +33,8 @@ def embedding(wav, size, log_mel, encoder):
 
 
 @pytest.mark.parametrize("size", [1, 159, 160, 161, 5000, 16001])
-def test_features_of_blocks_are_those_of_the_whole(size, log_mel):
-    wav = torch.from_numpy(speech_like(5003 if size == 1 else 48013))
+def test_features_of_blocks_are_those_of_the_whole(small, size, log_mel):
+    wav = torch.from_numpy(small.sound(5003 if size == 1 else 48013))
     found = torch.cat([*feature_blocks(wav.split(size), log_mel)])
     expected = log_mel.log_power(wav[None])[0]
     assert found.shape == expected.shape
@@ -64,8 +43,8 @@ def test_features_of_blocks_are_those_of_the_whole(size, log_mel):
 
 @pytest.mark.parametrize("silence_range", [None, 30.0])
 @pytest.mark.parametrize("samples", [7000, 8000, 80013, 160000])
-def test_embedding_is_that_of_the_whole(samples, silence_range, log_mel):
-    wav, encoder = speech_like(samples), encoder_of(silence_range)
+def test_embedding_is_that_of_the_whole(small, samples, silence_range, log_mel):
+    wav, encoder = small.sound(samples), small.encoder(silence_range)
     # Zeros within are silence, those at the end padding, wherever a block ends.
     wav[4000:5000] = 0
     padded = np.concatenate([wav, np.zeros(3000, np.float32)])
@@ -76,11 +55,11 @@ def test_embedding_is_that_of_the_whole(samples, silence_range, log_mel):
         torch.testing.assert_close(found, whole, rtol=0, atol=1e-5)
 
 
-def test_silence_is_left_out_by_the_level_of_the_whole(log_mel):
+def test_silence_is_left_out_by_the_level_of_the_whole(small, log_mel):
     """A block of pause alone must not be judged by its own level."""
-    wav = speech_like(160000)
+    wav = small.sound(160000)
     wav[80000:] *= 1e-4
-    encoder, half = encoder_of(30.0), encoder_of(None)
+    encoder, half = small.encoder(30.0), small.encoder(None)
     half.load_state_dict(encoder.state_dict())
     found = embedding(wav, 40000, log_mel, encoder)
     kept_all = embedding(wav, 40000, log_mel, half)
@@ -90,12 +69,12 @@ def test_silence_is_left_out_by_the_level_of_the_whole(log_mel):
     assert (found - kept_all).abs().max() > 1e-3
 
 
-def test_silent_and_short_recordings_are_refused(log_mel):
-    encoder = encoder_of(30.0)
+def test_silent_and_short_recordings_are_refused(small, log_mel):
+    encoder = small.encoder(30.0)
     silent = np.zeros(50000, np.float32)
     with pytest.raises(ValueError, match="zeros only"):
         embedding(silent, 9000, log_mel, encoder)
-    silent[:3000] = speech_like(3000)
+    silent[:3000] = small.sound(3000)
     with pytest.raises(ValueError, match="too short to know a voice"):
         embedding(silent, 9000, log_mel, encoder)
 

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
 from speechbrain_siamese.inference.speaker import SiameseRecognition
-from speechbrain_siamese.lobes.densenet import DenseNetEncoder
-from speechbrain_siamese.lobes.features import LogMel
 from speechbrain_siamese.utils.onnx_export import WaveformEncoder, export_onnx
 
-RATE = 16000
 
+@pytest.fixture
+def batch(small):
+    def make(lengths):
+        return torch.nn.utils.rnn.pad_sequence(
+            [
+                torch.from_numpy(small.sound(own, seed))
+                for seed, own in enumerate(lengths)
+            ],
+            batch_first=True,
+        )
 
-def encoder_of(silence_range):
-    torch.manual_seed(0)
-    return DenseNetEncoder(
-        n_mels=40,
-        window_len=0.5,
-        embedding_dim=16,
-        growth_rate=4,
-        blocks=[1, 1, 1, 1],
-        silence_range=silence_range,
-    ).eval()
-
-
-def sound(samples, seed=0):
-    """Noise in bursts with pauses 60 dB below."""
-    rng = np.random.default_rng(seed)
-    bursts = np.where(np.sin(np.arange(samples) / 2500) > -0.3, 0.1, 1e-4)
-    return torch.from_numpy(bursts * rng.standard_normal(samples)).float()
-
-
-def batch(lengths):
-    return torch.nn.utils.rnn.pad_sequence(
-        [sound(own, seed) for seed, own in enumerate(lengths)], batch_first=True
-    )
+    return make
 
 
 @pytest.mark.parametrize("silence_range", [None, 40.0])
@@ -44,9 +28,11 @@ def batch(lengths):
     "lengths", [[8000], [6500, 40_013, 8000], [16_000, 100_000]]
 )
 @torch.no_grad()
-def test_without_loops_it_is_the_same_encoder(silence_range, lengths):
-    log_mel = LogMel(sample_rate=RATE, n_mels=40)
-    encoder = encoder_of(silence_range)
+def test_without_loops_it_is_the_same_encoder(
+    small, batch, silence_range, lengths
+):
+    log_mel = small.features()
+    encoder = small.encoder(silence_range)
     wavs = batch(lengths)
     expected = encoder(log_mel(wavs)).squeeze(1)
     found = WaveformEncoder(log_mel, encoder)(wavs)
@@ -54,12 +40,12 @@ def test_without_loops_it_is_the_same_encoder(silence_range, lengths):
 
 
 @torch.no_grad()
-def test_short_and_silent_items_are_nan():
-    log_mel = LogMel(sample_rate=RATE, n_mels=40)
+def test_short_and_silent_items_are_nan(small, batch):
+    log_mel = small.features()
     wavs = batch([16_000, 16_000, 16_000])
     wavs[0, 3000:] = 0
     wavs[1] = 0
-    found = WaveformEncoder(log_mel, encoder_of(40.0))(wavs)
+    found = WaveformEncoder(log_mel, small.encoder(40.0))(wavs)
     assert found.isnan().all(dim=1).tolist() == [True, True, False]
 
 
@@ -76,7 +62,7 @@ def session(trained, tmp_path_factory):
 
 
 @pytest.mark.parametrize("lengths", [[9000], [40_013, 8000, 16_000], [200_000]])
-def test_onnxruntime_gives_the_same_embeddings(session, lengths):
+def test_onnxruntime_gives_the_same_embeddings(session, batch, lengths):
     runtime, model = session
     wavs = batch(lengths)
     (found,) = runtime.run(["embeddings"], {"wavs": wavs.numpy()})
@@ -84,8 +70,8 @@ def test_onnxruntime_gives_the_same_embeddings(session, lengths):
     assert found == pytest.approx(expected, abs=1e-4)
 
 
-def test_without_onnx_the_extra_is_named(monkeypatch, tmp_path):
+def test_without_onnx_the_extra_is_named(small, monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(ImportError, match=r"speechbrain-siamese\[onnx\]"):
-        export_onnx(LogMel(n_mels=40), encoder_of(None), tmp_path / "m.onnx")
+        export_onnx(small.features(), small.encoder(None), tmp_path / "m.onnx")
     assert not (tmp_path / "m.onnx").exists()

@@ -69,6 +69,7 @@ from speechbrain_siamese.utils.working_points import parse_target
 def check_settings(hparams):
     """Refuse settings out of their range before any work is done."""
     check_ranges(hparams)
+    check_range("change_seconds", hparams.get("change_seconds", 0), 0, 36000)
     if hparams.get("average_decay"):
         check_range("average_decay", hparams["average_decay"], 0, 0.999999)
     check_limits(hparams["steps_per_epoch"], hparams["max_minutes"])
@@ -393,7 +394,11 @@ def finish(brain, datasets, encoder, sections):
         sample_rate=hparams.sample_rate,
         decision=decision,
         normalised=normalised,
-        changes=learn_changes(brain, datasets["train"]),
+        changes=learn_changes(
+            brain,
+            datasets["train"],
+            getattr(hparams, "change_seconds", 0),
+        ),
         measure=hparams.measure,
         report=report,
     )
