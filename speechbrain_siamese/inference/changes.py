@@ -62,17 +62,15 @@ def find_borders(
         borders += start
         # What lies near a cut is looked at with the other side of it.
         first = start + beside if start else 0
-        last = end if end == len(places) else first + STRETCH
-        if not start and end < len(places):
-            last = beside + STRETCH
+        last = end if end == len(places) else start + beside + STRETCH
         own = (borders >= first) & (borders < last)
         found.append((borders[own], features[own]))
-    return (
-        np.concatenate([borders for borders, _ in found]),
-        np.concatenate([own for borders, own in found if len(borders)])
-        if any(len(borders) for borders, _ in found)
-        else np.zeros((0, 0)),
-    )
+    # A stretch that is shorter than two windows has no features either.
+    found = [pair for pair in found if len(pair[0])]
+    if not found:
+        return np.zeros(0, dtype=int), np.zeros((0, 0))
+    borders, features = zip(*found, strict=True)
+    return np.concatenate(borders), np.concatenate(features)
 
 
 def _stretches(
