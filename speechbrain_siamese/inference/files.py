@@ -104,7 +104,7 @@ class FileReading:
     def embed_files(
         self, paths: Sequence[str | Path]
     ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """Embed many files, several times as fast as one by one.
+        """Embed many files in batches, faster than one by one.
 
         Arguments
         ---------
