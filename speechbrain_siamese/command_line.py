@@ -7,6 +7,7 @@ error, which is told in one line.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import sys
 from dataclasses import asdict
@@ -305,7 +306,7 @@ def re_enroll(source, trust, gallery_path, new):
     Example: siamese gallery re-enroll --source=better/export
     --gallery=people.sqlite new.sqlite
     """
-    from speechbrain_siamese.inference.gallery import re_enroll
+    from speechbrain_siamese.inference.re_enrolment import re_enroll
 
     made, lost = re_enroll(open_model(source, trust), gallery_path, new)
     for name, clips in lost.items():
@@ -332,12 +333,130 @@ def changes(source, trust, as_json, recall, path):
 
     Example: siamese changes --source=export --recall=0.95 interview.m4a
     """
-    found = open_model(source, trust).detect_changes(path, recall)
+    found = open_model(source, trust).detect_changes(
+        path, recall, progress=True
+    )
     tell(
         {"file": path, "changes": found},
         as_json,
         "\n".join(f"{time:.2f}" for time in found),
     )
+
+
+@main.command()
+@source_option
+@trust_option
+@json_option
+@click.option(
+    "--gallery",
+    "gallery_path",
+    envvar="SIAMESE_GALLERY",
+    type=click.Path(dir_okay=False),
+    help="File of enrolled people, whose names are told where they speak; "
+    "without it voices have numbers. [environment: SIAMESE_GALLERY]",
+)
+@click.option(
+    "--recall",
+    type=float,
+    help="Share of the changes to find, 0.5 to 0.99; not with --online.",
+)
+@click.option(
+    "--online",
+    is_flag=True,
+    help="As for a live stream, which knows nothing of what comes later.",
+)
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    type=click.Path(dir_okay=False),
+    help="File to write, of one recording: .rttm, .txt (Audacity's labels), "
+    ".vtt (WebVTT), .json or .png (a picture). May be given several times.",
+)
+@click.option(
+    "--output-folder",
+    type=click.Path(file_okay=False),
+    help="Folder for an .rttm file of each recording.",
+)
+@files_argument
+@told_errors
+def label(
+    source,
+    trust,
+    as_json,
+    gallery_path,
+    recall,
+    online,
+    outputs,
+    output_folder,
+    files,
+):
+    """Tell who speaks when.
+
+    Files that cannot be labelled are told and left out; it then exits with 2.
+
+    Example: siamese label --source=export --output=talk.rttm talk.m4a
+    """
+    from speechbrain_siamese.inference.label_files import write_labels
+
+    targets = label_targets(files, outputs, output_folder)
+    model = open_model(source, trust)
+    gallery = None
+    if gallery_path and Path(gallery_path).exists():
+        gallery = model.gallery(gallery_path)
+    elif gallery_path:
+        click.echo(f"there is no {gallery_path}: nobody is named", err=True)
+    model.check_label(gallery, recall, online)
+    code = 0
+    for path, own in zip(files, targets, strict=True):
+        try:
+            found = model.label(path, gallery, recall, online, progress=True)
+        except (ValueError, OSError) as error:
+            if len(files) == 1:
+                raise
+            click.echo(f"left out: {path}: {error}", err=True)
+            code = 2
+            continue
+        for target, recording in own:
+            write_labels(target, found, recording)
+        told = [asdict(one) for one in found]
+        lines = [f"{path}:"] + [
+            f"{one.start:9.2f} {one.end:9.2f}  {one.speaker}" for one in found
+        ]
+        tell({"file": path, "segments": told}, as_json, "\n".join(lines))
+    sys.exit(code)
+
+
+def label_targets(files, outputs, folder):
+    """What is written of each file: paths, and the recording's name."""
+    from speechbrain_siamese.inference.label_files import check_ending
+
+    for output in outputs:
+        check_ending(output)
+    if outputs and len(files) > 1:
+        raise ValueError(
+            f"--output is for one recording, {len(files)} are given: use "
+            "--output-folder"
+        )
+    targets = []
+    for path, name in zip(files, names_apart(files), strict=True):
+        targets.append([(output, Path(path).stem) for output in outputs])
+        if folder:
+            targets[-1].append((Path(folder) / f"{name}.rttm", name))
+    return targets
+
+
+def names_apart(files):
+    """Names of recordings; those after the first of a name are numbered."""
+    seen = set()
+    for path in files:
+        stem = name = Path(path).stem
+        for number in itertools.count(2):
+            if name not in seen:
+                break
+            name = f"{stem}_{number}"
+        seen.add(name)
+        yield name
 
 
 @main.command()

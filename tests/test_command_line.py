@@ -118,6 +118,60 @@ def test_changes_are_seconds(siamese, clips):
     assert "recall is 7" in errors
 
 
+def test_label_tells_and_writes_who_speaks_when(siamese, clips, tmp_path):
+    picture, rttm = tmp_path / "talk.png", tmp_path / "talk.rttm"
+    code, text, errors = siamese(
+        "label", f"--output={picture}", f"--output={rttm}", clips["a1"]
+    )
+    assert code == 0
+    assert "people.sqlite: nobody is named" in errors
+    first, *lines = text.splitlines()
+    assert first == f"{clips['a1']}:"
+    assert picture.stat().st_size > 1000
+    told = [line.split(maxsplit=2) for line in lines]
+    written = [line.split() for line in rttm.read_text().splitlines()]
+    assert len(told) == len(written) >= 1
+    for (start, _, name), line in zip(told, written, strict=True):
+        assert line[:3] == ["SPEAKER", "a1", "1"]
+        assert float(line[3]) == pytest.approx(float(start), abs=0.01)
+        assert line[7] == "_".join(name.split())
+    code, text, _ = siamese("label", "--online", "--json", clips["a1"])
+    found = json.loads(text)
+    assert set(found) == {"file", "segments"}
+    assert found["segments"][0]["speaker"] == "speaker 1"
+
+
+def test_many_files_are_labelled_into_a_folder(siamese, clips, tmp_path):
+    bad, again = tmp_path / "bad.wav", tmp_path / "a1.wav"
+    bad.write_text("no sound")
+    shutil.copy(clips["a1"], again)
+    code, _, errors = siamese(
+        "label", f"--output-folder={tmp_path / 'new'}", clips["a1"], bad, again
+    )
+    assert code == 2
+    assert "left out:" in errors and "bad.wav" in errors
+    # Two of one name have not overwritten each other.
+    names = sorted(path.name for path in (tmp_path / "new").iterdir())
+    assert names == ["a1.rttm", "a1_2.rttm"]
+    assert " a1_2 " in (tmp_path / "new" / "a1_2.rttm").read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--output=talk.doc", "{a1}"], "has to end in one of .rttm"),
+        (["--output=talk.vtt", "{a1}", "{b1}"], "is for one recording"),
+        (["--online", "--recall=0.9", "{a1}"], "Leave one of"),
+        (["--recall=2", "{a1}"], "recall is 2"),
+    ],
+)
+def test_label_tells_what_is_wrong(siamese, clips, arguments, message):
+    named = [one.format(**clips) for one in arguments]
+    code, _, errors = siamese("label", *named)
+    assert code == 2
+    assert message in errors
+
+
 @pytest.mark.slow
 def test_export_writes_an_onnx_file(siamese, tmp_path):
     pytest.importorskip("onnxscript")
@@ -202,23 +256,68 @@ def test_shells_can_complete(siamese, shell):
     assert "_SIAMESE_COMPLETE" in text
 
 
-def test_as_a_program_of_its_own(trained, tiny, clips):
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "speechbrain_siamese.command_line",
-            "verify",
-            f"--source={trained / 'export'}",
-            "--json",
-            clips["a1"],
-            clips["a1"],
-        ],
-        env=tiny.environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+@pytest.fixture
+def program(trained, tiny, tmp_path):
+    """Run a command as a program of its own."""
+
+    def run(*arguments):
+        return subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "speechbrain_siamese.command_line",
+                *(str(argument) for argument in arguments),
+            ],
+            env={
+                **tiny.environment(),
+                "SIAMESE_SOURCE": str(trained / "export"),
+                "SIAMESE_GALLERY": str(tmp_path / "people.sqlite"),
+            },
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run
+
+
+def test_as_a_program_of_its_own(program, clips):
+    done = program("verify", "--json", clips["a1"], clips["a1"])
     assert done.returncode == 0, done.stderr
     # Nothing but the answer is on standard output.
     assert json.loads(done.stdout)["same"] is True
+
+
+@pytest.mark.slow
+def test_every_command_as_a_program(program, clips, tmp_path):
+    trials = tmp_path / "trials.txt"
+    trials.write_text("1 a1.wav a2.wav\n0 a1.wav b1.wav\n")
+    folder = clips["a1"].rsplit("/", 1)[0]
+    vectors, onnx = tmp_path / "all.npz", tmp_path / "model.onnx"
+    rttm, new = tmp_path / "talk.rttm", tmp_path / "new.sqlite"
+    answers = [
+        # Arguments, exit codes, and what is said.
+        (["enroll", "A", clips["a1"]], {0}, "A: 1 new clips"),
+        (["enroll", "B", clips["b1"]], {0}, "B: 1 new clips"),
+        (["identify", clips["a2"]], {0, 1}, "a2.wav: "),
+        (["gallery", "list"], {0}, "A: 1 clips"),
+        (["gallery", "rename", "B", "C"], {0}, "B is now C"),
+        (["gallery", "re-enroll", new], {0}, "2 people"),
+        (["gallery", "remove", "C"], {0}, "C is removed"),
+        (["changes", clips["a1"]], {0}, ""),
+        (["label", f"--output={rttm}", clips["a1"]], {0}, "a1.wav:"),
+        (["embed", f"--output={vectors}", clips["a1"]], {0}, "1 embeddings"),
+        (["evaluate", f"--audio-folder={folder}", trials], {0}, "eer: "),
+        (["export", f"--onnx={onnx}"], {0}, "written"),
+        (["completion", "bash"], {0}, "_SIAMESE_COMPLETE"),
+        (["verify", clips["a1"], "nothing.wav"], {2}, ""),
+    ]
+    for arguments, codes, said in answers:
+        done = program(*arguments)
+        assert done.returncode in codes, (arguments, done.stderr)
+        assert said in done.stdout, arguments
+        assert "Traceback" not in done.stderr, arguments
+    for path in (vectors, onnx, rttm, new):
+        assert path.stat().st_size > 0
+    untested = set(main.commands) - {answer[0][0] for answer in answers}
+    assert not untested

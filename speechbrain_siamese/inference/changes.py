@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from speechbrain_siamese.inference.long_files import SpeechFrames
 from speechbrain_siamese.lobes.densenet import WINDOWS_AT_ONCE, DenseNetEncoder
@@ -23,7 +24,10 @@ STRETCH = 30_000
 
 @torch.no_grad()
 def find_borders(
-    speech: SpeechFrames, encoder: DenseNetEncoder, hop: float
+    speech: SpeechFrames,
+    encoder: DenseNetEncoder,
+    hop: float,
+    progress: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What differs at both sides of each border of a recording.
 
@@ -34,6 +38,8 @@ def find_borders(
         In evaluation mode.
     hop : float
         Seconds from one frame to the next.
+    progress : bool
+        Draw a bar, where there is a terminal.
 
     Returns
     -------
@@ -54,6 +60,12 @@ def find_borders(
     places = speech.keep.nonzero()[:, 0].cpu().numpy()
     beside = 2 * round(max(WINDOWS) / hop)
     found = []
+    bar = tqdm(
+        total=round(len(places) * hop),
+        unit=" s of speech",
+        # None: where standard error is no terminal.
+        disable=None if progress else True,
+    )
     for start, images in _stretches(speech, STRETCH, beside):
         end = start + len(images)
         borders, features = border_features(
@@ -65,6 +77,8 @@ def find_borders(
         last = end if end == len(places) else start + beside + STRETCH
         own = (borders >= first) & (borders < last)
         found.append((borders[own], features[own]))
+        bar.update(round(last * hop) - bar.n)
+    bar.close()
     # A stretch that is shorter than two windows has no features either.
     found = [pair for pair in found if len(pair[0])]
     if not found:
@@ -125,6 +139,7 @@ def changes_of(
     model: ChangeModel,
     hop: float,
     recall: float | None = None,
+    progress: bool = False,
 ) -> np.ndarray:
     """Speaker changes of a recording.
 
@@ -138,6 +153,8 @@ def changes_of(
         Seconds from one frame to the next.
     recall : float or None
         As for ``ChangeModel.threshold_at``.
+    progress : bool
+        As for ``find_borders``.
 
     Returns
     -------
@@ -145,7 +162,7 @@ def changes_of(
         Numbers of the speech frames behind the changes, integers, rising.
     """
     threshold = model.threshold_at(recall)
-    borders, features = find_borders(speech, encoder, hop)
+    borders, features = find_borders(speech, encoder, hop, progress)
     if not len(borders):
         return borders
     positions, heights = change_peaks(model.logits(features), GRID)

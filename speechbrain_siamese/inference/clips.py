@@ -184,6 +184,8 @@ def mono_samples(clip: torch.Tensor | np.ndarray) -> np.ndarray:
         If it is not mono, no floats, or not finite.
     """
     wave = torch.as_tensor(clip).detach().cpu().squeeze()
+    if clip.ndim and not wave.ndim:
+        wave = wave[None]  # a single sample
     if wave.ndim != 1 or not wave.is_floating_point():
         raise ValueError(
             f"a waveform is {wave.dtype} of shape {tuple(clip.shape)}, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,12 +19,22 @@ from speechbrain_siamese.dataio.decoding import (
 )
 from speechbrain_siamese.inference.changes import border_times, changes_of
 from speechbrain_siamese.inference.embeddings import embed_files
+from speechbrain_siamese.inference.label import (
+    Segment,
+    cut_at,
+    segments_of,
+)
 from speechbrain_siamese.inference.long_files import (
     SpeechFrames,
     batches_exactly,
     embed_in_blocks,
 )
+from speechbrain_siamese.inference.stream import SpeakerStream, join_segments
 from speechbrain_siamese.processing.changes import ChangeModel
+from speechbrain_siamese.processing.voices import VoiceModel
+
+if TYPE_CHECKING:
+    from speechbrain_siamese.inference.gallery import Gallery
 
 
 class FileReading:
@@ -134,7 +145,10 @@ class FileReading:
         }, {names[number]: reason for number, reason in unusable.items()}
 
     def detect_changes(
-        self, path: str | Path, recall: float | None = None
+        self,
+        path: str | Path,
+        recall: float | None = None,
+        progress: bool = False,
     ) -> list[float]:
         """Find where the speaker changes in a file.
 
@@ -150,6 +164,8 @@ class FileReading:
             Share of the changes to find, 0.5 to 0.99, as it was on known
             speakers: a higher one finds more, and more that are none. None
             for the best balance.
+        progress : bool
+            Draw a bar, where there is a terminal.
 
         Returns
         -------
@@ -165,8 +181,107 @@ class FileReading:
         model = self.change_model
         speech, encoder = self.speech_frames(path), self.mods.embedding_model
         with self.inference_ctx:
-            borders = changes_of(speech, encoder, model, self.hop, recall)
+            borders = changes_of(
+                speech, encoder, model, self.hop, recall, progress
+            )
         return border_times(speech.keep, borders, self.hop).tolist()
+
+    def label(
+        self,
+        path: str | Path,
+        gallery: Gallery | None = None,
+        recall: float | None = None,
+        online: bool = False,
+        progress: bool = False,
+    ) -> list[Segment]:
+        """Tell who speaks when in a file.
+
+        It is cut at the changes of the speaker, silence is left out, what
+        sounds like one voice is joined (how many there are is found), and
+        voices are named from the gallery. Memory grows by some bytes a frame
+        with the length of the file. ``inference.label_files.write_labels``
+        writes RTTM, Audacity's labels, WebVTT, JSON, and a picture.
+
+        Arguments
+        ---------
+        path : str or Path
+            Local file.
+        gallery : Gallery or None
+            Who may be named; None names nobody.
+        recall : float or None
+            As for ``detect_changes``.
+        online : bool
+            As ``SpeakerStream`` does, which does not know what comes later,
+            and is wrong more often.
+        progress : bool
+            As for ``detect_changes``.
+
+        Returns
+        -------
+        list of Segment
+            Rising, without overlap.
+
+        Raises
+        ------
+        ValueError
+            If the file is no audio, silent, or too short, the recall is out
+            of its range, or the export has not learnt voices in turns.
+        """
+        self.check_label(gallery, recall, online)
+        if online:
+            return self._label_online(path, gallery)
+        changes, voices = self.change_model, self.voice_model
+        speech, encoder = self.speech_frames(path), self.mods.embedding_model
+        with self.inference_ctx:
+            found = changes_of(
+                speech, encoder, changes, self.hop, recall, progress
+            )
+            pieces = cut_at(found, speech, encoder, self.hop)
+        return segments_of(pieces, voices, gallery, self.hop)
+
+    def check_label(
+        self, gallery: Gallery | None, recall: float | None, online: bool
+    ) -> None:
+        """Refuse what ``label`` cannot do, before hours are decoded.
+
+        Arguments
+        ---------
+        gallery, recall, online
+            As for ``label``.
+
+        Raises
+        ------
+        ValueError
+            If the export has not learnt voices in turns, the recall is out of
+            its range, or the gallery is open for another model.
+        """
+        changes, _ = self.change_model, self.voice_model
+        changes.threshold_at(recall)
+        if gallery is not None:
+            gallery.check_model(self)
+        if online and recall is not None:
+            raise ValueError(
+                "recall is for whole recordings: a stream looks for no "
+                "changes, it asks whose each moment is. Leave one of recall "
+                "and online out"
+            )
+
+    def _label_online(
+        self, path: str | Path, gallery: Gallery | None
+    ) -> list[Segment]:
+        """Label a file as if it came from a microphone."""
+        stream = SpeakerStream(self, gallery)
+        rate = self.audio_normalizer.sample_rate
+        found = [
+            segment
+            for block in decode_blocks(path, rate)
+            for segment in stream.push(block)
+        ]
+        found += stream.finish()
+        if sum(one.end - one.start for one in found) < 1:
+            # It may be too short, or silent.
+            self.speech_frames(path)
+        return join_segments(found)
 
     @property
     def hop(self) -> float:
@@ -194,6 +309,26 @@ class FileReading:
             self.hparams.change_threshold,
             self.hparams.change_thresholds,
         )
+
+    @property
+    def voice_model(self) -> VoiceModel:
+        """What tells which pieces of a recording are one voice.
+
+        Raises
+        ------
+        ValueError
+            If the export has none.
+        """
+        threshold = getattr(self.hparams, "voice_threshold", None)
+        if self.change_model and threshold is None:
+            raise ValueError(
+                "this export has not learnt which pieces of a recording are "
+                "one voice: validation people had too few stretches of 2 s, "
+                "or it was written before that was part of it. In the latter "
+                "case give the training command again: a finished training "
+                "only writes its export anew"
+            )
+        return VoiceModel(threshold, self.hparams.online_threshold)
 
     def speech_frames(self, path: str | Path) -> SpeechFrames:
         """The frames of a local file that the encoder hears.

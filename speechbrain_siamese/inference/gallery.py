@@ -17,7 +17,6 @@ from speechbrain_siamese.inference.clips import (
     clip_to_enroll,
     doubts_of,
     embed_clip,
-    from_flac,
     is_waveform,
     several_clips,
 )
@@ -119,6 +118,24 @@ class Gallery:
         self.store = GalleryStore(path, model.fingerprint, model.embedding_dim)
         self._lock = threading.Lock()
         self._loaded: tuple[int, list[str], Search] | None = None
+
+    def check_model(self, model: SiameseRecognition) -> None:
+        """Refuse embeddings of another model than the gallery's.
+
+        Arguments
+        ---------
+        model : SiameseRecognition
+
+        Raises
+        ------
+        ValueError
+            If it is another one.
+        """
+        if model.fingerprint != self.model.fingerprint:
+            raise ValueError(
+                f"the gallery {self.store.path} is open for another model: "
+                "open it with this one's gallery()"
+            )
 
     # ---- Who is there -------------------------------------------------------
 
@@ -339,62 +356,6 @@ class Gallery:
                 search = SEARCHES[self.index](voices) if names else None
                 self._loaded = (changes, names, search)
             return self._loaded
-
-
-def re_enroll(
-    model: SiameseRecognition, old: str | Path, new: str | Path
-) -> tuple[Gallery, dict[str, dict[str, str]]]:
-    """Make a gallery anew with another model, from its stored source paths.
-
-    The old gallery stays as it is.
-
-    Arguments
-    ---------
-    model : SiameseRecognition
-        The one to use from now on.
-    old : str or Path
-        A gallery of any model.
-    new : str or Path
-        Where the new one shall be; must not exist.
-
-    Returns
-    -------
-    gallery : Gallery
-    lost : dict of str : dict of str : str
-        By person, the reasons of clips that could not be enrolled again: of
-        those whose file is gone, and waveforms, unless their audio was kept.
-
-    Raises
-    ------
-    ValueError
-        If ``old`` is no gallery, or ``new`` exists.
-    """
-    if Path(new).exists():
-        raise ValueError(f"{new} exists already: name a file that does not")
-    before = GalleryStore.any_model(old)
-    gallery = Gallery(model, new)
-    lost: dict[str, dict[str, str]] = {}
-    for person in before.people():
-        clips: list[Clip] = []
-        for clip in before.clips(person.name):
-            if clip.source and Path(clip.source).is_file():
-                clips.append(clip.source)
-            elif clip.audio:
-                clips.append(
-                    from_flac(clip.audio, model.audio_normalizer.sample_rate)
-                )
-            else:
-                label = clip.source or f"waveform {clip.digest[:8]}"
-                reason = "no such file" if clip.source else "it was not kept"
-                lost.setdefault(person.name, {})[label] = reason
-        try:
-            done = gallery.enroll(person.name, clips)
-            refused = done.refused
-        except ValueError as error:
-            refused = {"all": str(error)}
-        if refused:
-            lost.setdefault(person.name, {}).update(refused)
-    return gallery, lost
 
 
 def checked_name(name: str) -> str:

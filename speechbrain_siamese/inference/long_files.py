@@ -41,6 +41,64 @@ def batches_exactly(model: object) -> bool:
     ) and isinstance(getattr(modules, "compute_features", None), LogMel)
 
 
+class FeatureStream:
+    """Features of sound that comes in blocks, as of the whole.
+
+    Arguments
+    ---------
+    log_mel : LogMel
+
+    Example
+    -------
+    >>> log_mel = LogMel(sample_rate=16000, n_mels=80)
+    >>> stream, wav = FeatureStream(log_mel), torch.rand(16000)
+    >>> feats = [stream.push(wav[:5000]), stream.push(wav[5000:])]
+    >>> feats = torch.cat([*feats, stream.finish()])
+    >>> torch.allclose(feats, log_mel.log_power(wav[None])[0], atol=1e-4)
+    True
+    """
+
+    def __init__(self, log_mel: LogMel):
+        self._log_mel, self._hop = log_mel, log_mel.hop_samples
+        #: Frames next to a cut that look across it.
+        self.reach = -(-log_mel.stft.n_fft // (2 * self._hop))
+        self._held, self._done = torch.zeros(0), 0
+
+    def _features(self) -> torch.Tensor:
+        # In full precision, as those of whole files.
+        with torch.autocast(self._held.device.type, enabled=False):
+            return self._log_mel.log_power(self._held[None])[0]
+
+    def push(self, block: torch.Tensor) -> torch.Tensor:
+        """Take the next samples.
+
+        Arguments
+        ---------
+        block : torch.Tensor
+            (time,)
+
+        Returns
+        -------
+        torch.Tensor
+            Frames that are certain by now, (frames, bins); together, with
+            those of ``finish``, they are ``log_mel.log_power`` of the whole.
+        """
+        self._held = torch.cat([self._held.to(block), block])
+        whole = len(self._held) // self._hop - self.reach
+        if whole <= self._done:
+            return block.new_zeros(0, self._log_mel.n_mels)
+        found = self._features()[self._done : whole]
+        self._done = min(whole, self.reach)
+        self._held = self._held[(whole - self._done) * self._hop :].clone()
+        return found
+
+    def finish(self) -> torch.Tensor:
+        """The frames that are left when nothing more comes, (frames, bins)."""
+        if len(self._held) <= self._done * self._hop:
+            return self._held.new_zeros(0, self._log_mel.n_mels)
+        return self._features()[self._done :]
+
+
 def feature_blocks(
     blocks: Iterable[torch.Tensor], log_mel: LogMel
 ) -> Iterator[torch.Tensor]:
@@ -55,36 +113,14 @@ def feature_blocks(
     Yields
     ------
     torch.Tensor
-        Consecutive frames, (frames, bins), together those of
-        ``log_mel.log_power`` of the joined blocks.
-
-    Example
-    -------
-    >>> log_mel = LogMel(sample_rate=16000, n_mels=80)
-    >>> wav = torch.rand(16000)
-    >>> feats = torch.cat([*feature_blocks(wav.split(3000), log_mel)])
-    >>> torch.allclose(feats, log_mel.log_power(wav[None])[0], atol=1e-4)
-    True
+        Consecutive frames, (frames, bins), as of ``FeatureStream``.
     """
-    hop = log_mel.hop_samples
-    # Frames next to a cut that look across it.
-    reach = -(-log_mel.stft.n_fft // (2 * hop))
-    held, done = torch.zeros(0), 0
-
-    def features():
-        # In full precision, as those of whole files.
-        with torch.autocast(held.device.type, enabled=False):
-            return log_mel.log_power(held[None])[0]
-
+    stream = FeatureStream(log_mel)
     for block in blocks:
-        held = torch.cat([held.to(block), block])
-        whole = len(held) // hop - reach
-        if whole > done:
-            yield features()[done:whole]
-            done = min(whole, reach)
-            held = held[(whole - done) * hop :].clone()
-    if len(held) > done * hop:
-        yield features()[done:]
+        if len(found := stream.push(block)):
+            yield found
+    if len(found := stream.finish()):
+        yield found
 
 
 class SpeechFrames:
@@ -112,7 +148,8 @@ class SpeechFrames:
     Raises
     ------
     ValueError
-        If the recording is silent, or too short to know a voice.
+        If the recording is silent, too short to know a voice, or holds
+        samples that are no numbers.
     """
 
     @torch.no_grad()
@@ -130,6 +167,8 @@ class SpeechFrames:
             # A list of small tensors would hold the heap open between the
             # large ones of each block, which would then never be given back.
             power = torch.cat([power, frame_power(feats)])
+        if not power.isfinite().all():
+            raise ValueError("the recording holds NaN or infinite samples")
         if not self._end:
             raise ValueError(
                 "the recording is silent: it holds zeros only, so there is no "

@@ -96,6 +96,7 @@ class LogMel(torch.nn.Module):
     ):
         super().__init__()
         check_range("n_mels", n_mels, 1, 1024)
+        self.n_mels = n_mels
         check_range("win_length", win_length, 1, 1000, "ms")
         check_range("hop_length", hop_length, 1, 1000, "ms")
         # The next power of two: the fastest transform that holds a window.

@@ -31,6 +31,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 
 from speechbrain_siamese.processing.changes import ChangeModel
 from speechbrain_siamese.processing.score_norm import Cohort
+from speechbrain_siamese.processing.voices import VoiceModel
 from speechbrain_siamese.utils.decision import Decision
 from speechbrain_siamese.utils.model_card import model_card
 from speechbrain_siamese.utils.safe_form import mean_of, write_safe_form
@@ -66,7 +67,8 @@ threshold: {decision.threshold!r}
 calibration_slope: {decision.calibration.slope!r}  # LLR per score
 calibration_intercept: {decision.calibration.intercept!r}
 {normalised}
-# Weighs what differs at both sides of a border; see processing/changes.py.
+# Weighs what differs at both sides of a border, and joins what is between
+# them; see processing/changes.py and processing/voices.py.
 {changes}
 
 audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer
@@ -154,6 +156,7 @@ def export_model(
     decision: Decision,
     normalised: Decision | None,
     changes: ChangeModel | None,
+    voices: VoiceModel | None,
     measure: str,
     report: dict,
 ) -> None:
@@ -178,6 +181,8 @@ def export_model(
         What AS-norm scores mean; None where the cohort is too small.
     changes : ChangeModel or None
         Finds speaker changes; None where the encoder cannot.
+    voices : VoiceModel or None
+        Tells what is one voice; None where that was not learnt.
     measure : str
         ``cosine`` or ``euclidean``.
     report : dict
@@ -203,7 +208,7 @@ def export_model(
             measure=measure,
             measure_note=_NOTES[measure],
             normalised=_as_yaml(_normalised_values(normalised)),
-            changes=_as_yaml(_change_values(changes)),
+            changes=_as_yaml(_turn_values(changes, voices)),
             embedding_dim=cohort.voices.shape[1],
             speakers=len(label_encoder),
         ),
@@ -220,7 +225,7 @@ def export_model(
             "calibration_slope": decision.calibration.slope,
             "calibration_intercept": decision.calibration.intercept,
             **_normalised_values(normalised),
-            **_change_values(changes),
+            **_turn_values(changes, voices),
         },
         {
             "embedding_model": modules["embedding_model"],
@@ -307,12 +312,16 @@ def _normalised_values(decision: Decision | None) -> dict[str, float | None]:
     }
 
 
-def _change_values(model: ChangeModel | None) -> dict:
-    """The numbers of a change model."""
+def _turn_values(
+    changes: ChangeModel | None, voices: VoiceModel | None
+) -> dict:
+    """The numbers of what finds changes, and of what is one voice."""
     return {
-        "change_weights": model and model.weights,
-        "change_threshold": model and model.threshold,
-        "change_thresholds": model and model.thresholds,
+        "change_weights": changes and changes.weights,
+        "change_threshold": changes and changes.threshold,
+        "change_thresholds": changes and changes.thresholds,
+        "voice_threshold": voices and voices.threshold,
+        "online_threshold": voices and voices.online,
     }
 
 

@@ -68,7 +68,12 @@ VALUES = (
     "change_weights",
     "change_threshold",
     "change_thresholds",
+    "voice_threshold",
+    "online_threshold",
 )
+
+#: Those that exports of before do not have: they are None there.
+LATER = ("voice_threshold", "online_threshold")
 
 #: Settings that would fetch or open other files: weights come from the export.
 _NEVER = ("imagenet_weights",)
@@ -154,6 +159,8 @@ def build(config: dict, weights: Path) -> tuple[dict, dict]:
         not fit.
     """
     known = {*VALUES, *SECTIONS, "speakers"}
+    if isinstance(config, dict):
+        config = dict.fromkeys(LATER) | config
     if not isinstance(config, dict) or config.keys() != known:
         found = sorted(config) if isinstance(config, dict) else config
         raise ValueError(f"{CONFIG} has {found}, expected {sorted(known)}")

@@ -10,11 +10,8 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain_siamese.inference.gallery import (
-    Gallery,
-    checked_name,
-    re_enroll,
-)
+from speechbrain_siamese.inference.gallery import Gallery, checked_name
+from speechbrain_siamese.inference.re_enrolment import re_enroll
 from speechbrain_siamese.inference.speaker import SiameseRecognition
 from speechbrain_siamese.processing.score_norm import Cohort
 

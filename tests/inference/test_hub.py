@@ -68,6 +68,33 @@ def test_the_safe_form_needs_no_yaml_file(export):
     assert load(export).fingerprint == whole.fingerprint
 
 
+def test_an_export_of_before_voices_were_learnt_still_loads(changed):
+    def edit(config):
+        for name in ("voice_threshold", "online_threshold"):
+            del config[name]
+
+    found = load(changed(edit))
+    with pytest.raises(ValueError, match="has not learnt which pieces"):
+        found.check_label(None, None, False)
+
+
+def test_by_its_name_on_the_hub_as_the_cache_has_it(export, tmp_path):
+    # What a download leaves behind, so that no network is needed.
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    kept = tmp_path / "hub" / "models--sita--voices"
+    folder = kept / "snapshots" / commit
+    folder.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(export / name, folder)
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text(commit)
+    settings = {"cache_dir": tmp_path / "hub", "local_files_only": True}
+    found = SiameseRecognition.from_pretrained("sita/voices", **settings)
+    assert found.fingerprint == load(export).fingerprint
+    with pytest.raises((ValueError, OSError)):
+        SiameseRecognition.from_pretrained("nobody/nothing", **settings)
+
+
 def test_what_the_yaml_loader_runs_the_safe_one_refuses(export):
     proof = export.parent / "it ran"
     text = MALICIOUS.format(proof=proof)

@@ -78,3 +78,55 @@ def test_segments_between_changes():
         (5.0, 7.0),
         (7.0, 9.0),
     ]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_segments_are_as_pyannote_measures_them(seed):
+    core = pytest.importorskip("pyannote.core")
+    measured = pytest.importorskip("pyannote.metrics.segmentation")
+    rng = np.random.default_rng(seed)
+    sides = [
+        between_changes(rng.uniform(0, 30, count), 0.0, 30.0)
+        for count in (6, 9)
+    ]
+    ours, truth = sides
+    theirs = [
+        core.Annotation.from_records(
+            (core.Segment(*own), number, number)
+            for number, own in enumerate(side)
+        )
+        for side in sides
+    ]
+    pure, whole = purity(ours, truth)
+    covered, of_truth = purity(truth, ours)
+    assert pure / whole == pytest.approx(
+        measured.SegmentationPurity()(theirs[1], theirs[0]), abs=1e-6
+    )
+    assert covered / of_truth == pytest.approx(
+        measured.SegmentationCoverage()(theirs[1], theirs[0]), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_changes_are_counted_as_pyannote_counts_them(seed):
+    core = pytest.importorskip("pyannote.core")
+    measured = pytest.importorskip("pyannote.metrics.segmentation")
+    rng = np.random.default_rng(seed)
+    # Far enough from each other that theirs, which takes the nearest pair
+    # first, matches as many as ours.
+    truth = np.arange(3.0, 30.0, 3.0) + rng.uniform(-1, 1, 9)
+    found = np.concatenate([truth[:7] + rng.uniform(-1, 1, 7), [29.9]])
+    theirs = [
+        core.Annotation.from_records(
+            (core.Segment(*own), number, number)
+            for number, own in enumerate(between_changes(side, 0.0, 31.0))
+        )
+        for side in (truth, found)
+    ]
+    ours = change_figures([(found, truth)], 0.5)
+    assert ours.precision == pytest.approx(
+        measured.SegmentationPrecision(tolerance=0.5)(*theirs)
+    )
+    assert ours.recall == pytest.approx(
+        measured.SegmentationRecall(tolerance=0.5)(*theirs)
+    )

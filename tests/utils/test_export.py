@@ -61,6 +61,7 @@ def export(tmp_path):
             ),
             normalised=None,
             changes=None,
+            voices=None,
             measure="cosine",
             report=REPORT,
         )

@@ -12,6 +12,7 @@ loads. Without --data_folder it does all this with synthetic demo voices.
 import functools
 import math
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import speechbrain as sb
@@ -20,7 +21,6 @@ from hyperpyyaml import load_hyperpyyaml
 from speechbrain.utils.distributed import run_on_main
 from youtube_prepare import prepare_youtube, prepared_fingerprint
 
-from speechbrain_siamese.change_training import learn_changes
 from speechbrain_siamese.core import SiameseBrain
 from speechbrain_siamese.dataio.datasets import read_manifest, read_samples
 from speechbrain_siamese.dataio.demo import ensure_demo_corpus
@@ -43,6 +43,7 @@ from speechbrain_siamese.training_report import (
     choose_decisions,
     training_report,
 )
+from speechbrain_siamese.turn_training import learn_turns
 from speechbrain_siamese.utils.earlier_model import check_start
 from speechbrain_siamese.utils.epoch_report import open_tensorboard
 from speechbrain_siamese.utils.export import (
@@ -384,6 +385,13 @@ def finish(brain, datasets, encoder, sections):
     report = training_report(
         brain, datasets, decision, normalised, hparams.figures_folder
     )
+    changes, voices, turns = learn_turns(
+        brain,
+        datasets["train"],
+        datasets["valid"],
+        getattr(hparams, "change_seconds", 0),
+    )
+    report["turns"] = asdict(turns) if turns else None
     write_metrics(report, Path(hparams.output_folder) / "metrics.json")
     export_model(
         hparams.export_folder,
@@ -394,11 +402,8 @@ def finish(brain, datasets, encoder, sections):
         sample_rate=hparams.sample_rate,
         decision=decision,
         normalised=normalised,
-        changes=learn_changes(
-            brain,
-            datasets["train"],
-            getattr(hparams, "change_seconds", 0),
-        ),
+        changes=changes,
+        voices=voices,
         measure=hparams.measure,
         report=report,
     )
