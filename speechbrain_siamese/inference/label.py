@@ -222,7 +222,7 @@ def joined_segments(
 
     Example
     -------
-    >>> places = np.array([0, 1, 2, 3, 9, 10])
+    >>> places = np.array([0, 1, 2, 3, 10, 11])
     >>> labels = np.array([0, 0, 1, 1, 1, 1])
     >>> for one in joined_segments(
     ...     places, [Voice("A"), Voice("B")], labels, hop=0.1
@@ -230,7 +230,7 @@ def joined_segments(
     ...     print(round(one.start, 2), round(one.end, 2), one.speaker)
     0.0 0.2 A
     0.2 0.4 B
-    0.9 1.1 B
+    1.0 1.2 B
     """
     if not len(places):
         return []
