@@ -197,7 +197,8 @@ def enroll(source, trust, gallery_path, as_json, keep_audio, name, files):
 @click.option(
     "--threshold",
     type=float,
-    help="Score above which the best one is named; the export's own.",
+    help="Score above which the best one is named; without it whoever is more "
+    "probable than all others and nobody of them together.",
 )
 @files_argument
 @told_errors

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 #: The most similar people, whose scores are normalised and made probabilities.
 CANDIDATES = 100
 
+#: Probability above which somebody is named.
+LIKELY = 0.5
+
 #: Letters of a name.
 LONGEST_NAME = 200
 
@@ -258,7 +261,7 @@ class Gallery:
                 for found in self.identify_embedding(
                     clip.embedding, 2
                 ).candidates
-                if found.name != done.name and passes(self.model, found)
+                if found.name != done.name and found.probability > LIKELY
             ]
         done.warnings = {
             label: doubts for label, doubts in done.warnings.items() if doubts
@@ -283,9 +286,10 @@ class Gallery:
             How many candidates to name.
         threshold : float or None
             Normalised score (the cosine, where the training speakers were too
-            few to normalise) above which the best candidate is named; None for
-            the export's own. A gallery of many has more people to be taken
-            for by chance: raise it.
+            few to normalise) above which the best candidate is named. None
+            names whoever is more probable than all others and nobody of them
+            together: of many people, some are taken for others by chance, and
+            the threshold of pairs would name somebody nearly always.
         unknown : float
             Probability of someone who is not enrolled, before anything was
             heard; the others share the rest.
@@ -342,9 +346,12 @@ class Gallery:
         )
         found = with_probabilities(self.model, scored, len(names), unknown)
         best = found.candidates[0]
+        taken = best.probability > LIKELY
+        if threshold is not None:
+            taken = passes(self.model, best, threshold)
         return replace(
             found,
-            name=best.name if passes(self.model, best, threshold) else None,
+            name=best.name if taken else None,
             candidates=found.candidates[:top],
         )
 

@@ -48,7 +48,7 @@ class Identification:
     Arguments
     ---------
     name : str or None
-        None where nobody passes the threshold: *unknown*.
+        None where nobody is probable enough: *unknown*.
     candidates : list of Candidate
         The most similar people, best first.
     unknown : float

@@ -189,13 +189,12 @@ class Names:
         -------
         Voice
         """
-        likely = None
         if self._gallery:
             answer = self._gallery.identify_embedding(embedding, top=1)
-            likely = answer.candidates and answer.candidates[0]
-        # Not by the threshold of pairs: of many people one passes by chance.
-        if likely and likely.probability > 0.5:
-            return Voice(likely.name, True, likely.probability)
+            if answer.name:
+                return Voice(
+                    answer.name, True, answer.candidates[0].probability
+                )
         if number not in self._given:
             self._given[number] = Voice(next(self._free))
         return self._given[number]

@@ -11,6 +11,7 @@ import soundfile
 import torch
 
 from speechbrain_siamese.inference.gallery import Gallery, checked_name
+from speechbrain_siamese.inference.gallery_store import EnrolledClip
 from speechbrain_siamese.inference.re_enrolment import re_enroll
 from speechbrain_siamese.inference.speaker import SiameseRecognition
 from speechbrain_siamese.processing.score_norm import Cohort
@@ -89,12 +90,31 @@ def test_nobody_passes_a_high_threshold(gallery, clips):
     assert gallery.identify(clips[0][1], threshold=-1.0).name == "a"
 
 
-def test_the_exports_threshold_decides(gallery, clips, model):
+def test_whoever_is_more_probable_than_not_is_named(gallery, clips):
     gallery.enroll("a", clips[0][0])
     for other in (clips[0][1], clips[3][0]):
-        found = gallery.identify(other)
-        passes = found.candidates[0].score > model.decision.threshold
-        assert (found.name == "a") is passes
+        for unknown in (0.0, 0.5, 1.0):
+            found = gallery.identify(other, unknown=unknown)
+            likely = found.candidates[0].probability > 0.5
+            assert (found.name == "a") is likely
+    assert gallery.identify(clips[0][1], unknown=0.0).name == "a"
+    assert gallery.identify(clips[0][1], unknown=1.0).name is None
+
+
+def test_of_a_crowd_nobody_is_named_by_chance(gallery, clips, model):
+    voice = model.embed_file(clips[0][0]).flatten().numpy()
+    rng = np.random.default_rng(0)
+    for number in range(50):
+        near = voice + 0.02 * rng.standard_normal(len(voice))
+        near = (near / np.linalg.norm(near)).astype(np.float32)
+        clip = EnrolledClip(f"{number}", None, 5.0, 5.0, near)
+        gallery.store.add(f"person {number}", [clip])
+    found = gallery.identify(clips[0][0])
+    # Each would pass alone; all alike, none is more probable than the rest.
+    limit = model.decision.threshold
+    assert all(one.score > limit for one in found.candidates)
+    assert found.name is None
+    assert gallery.identify(clips[0][0], threshold=limit).name is not None
 
 
 def test_probabilities_follow_from_bayes(gallery, clips, model):
