@@ -173,7 +173,11 @@ def teacher_distance(encoder):
         embeddings = torch.cat([encoder(lot) for lot in windows.split(64)])
         unit = torch.nn.functional.normalize(embeddings, dim=-1).numpy()
         step = 20 * recording.hop
-        distances = adjacent_distances(unit, round(2 / step))
+        lag = round(2 / step)
+        if len(unit) <= lag:
+            # Too short for two windows: nothing is known.
+            return np.zeros(len(recording.borders))
+        distances = adjacent_distances(unit, lag)
         smooth = gaussian_filter1d(distances, SMOOTH / step)
         at = 2 / recording.hop + 20 * np.arange(len(smooth))
         return np.interp(recording.borders, at, smooth)
