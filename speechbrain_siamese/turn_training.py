@@ -94,7 +94,7 @@ def learn_turns(
 
     Returns
     -------
-    model : ChangeModel
+    changes : ChangeModel or None
         None where the encoder is another one, or no turns can be joined.
     voices : VoiceModel or None
     figures : TurnFigures or None
