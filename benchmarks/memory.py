@@ -1,14 +1,14 @@
-"""Memory that embedding a file takes, by the file's length.
+"""Memory that embedding or labelling a file takes, by the file's length.
 
-> python benchmarks/memory.py --source=<export folder> [--quick]
+> python benchmarks/memory.py --source=<export folder> [--label] [--quick]
 
 Files of noise in bursts are written to a temporary folder, and each is
-embedded by ``SiameseRecognition.embed_file`` in a process of its own, whose
-peak memory is told; beside it the peak of a process that only loads the
-export. ``--quick`` takes 5 and 25 minutes of audio, otherwise it is 12, 60
-and 120. The last line is JSON: the peak of the longest (``peak_mb``), how much
-more it is than that of the shortest (``growth_mb``), and seconds of audio
-embedded a second (``x_realtime``).
+embedded by ``SiameseRecognition.embed_file``, with ``--label`` labelled by
+``label``, in a process of its own, whose peak memory is told; beside it the
+peak of a process that only loads the export. ``--quick`` takes 5 and 25
+minutes of audio, otherwise it is 12, 60 and 120. The last line is JSON: the
+peak of the longest (``peak_mb``), how much more it is than that of the
+shortest (``growth_mb``), and seconds of audio a second (``x_realtime``).
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ def write(path: Path, minutes: int) -> None:
             file.write(bursts * generator.standard_normal(len(bursts)))
 
 
-def measure(source: str, path: Path | None) -> dict[str, float]:
-    """Peak memory of a new process that embeds a file, and its seconds."""
-    told = [] if path is None else [f"--embed={path}"]
+def measure(source: str, path: Path | None, label: bool) -> dict[str, float]:
+    """Peak memory of a new process that hears a file, and its seconds."""
+    told = [] if path is None else [f"--hear={path}"]
+    told += ["--label"] if label else []
     done = subprocess.run(
         [sys.executable, __file__, f"--source={source}", "--alone", *told],
         check=True,
@@ -48,7 +49,7 @@ def measure(source: str, path: Path | None) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def embed(source: str, path: str | None) -> None:
+def hear(source: str, path: str | None, label: bool) -> None:
     """What one of those processes does."""
     import resource
 
@@ -57,7 +58,7 @@ def embed(source: str, path: str | None) -> None:
     model = SiameseRecognition.from_hparams(source=source)
     started = time.perf_counter()
     if path:
-        model.embed_file(path)
+        model.label(path) if label else model.embed_file(path)
     seconds = time.perf_counter() - started
     unit = 1024**2 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
@@ -68,15 +69,16 @@ def main() -> None:
     """Write the files, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", required=True)
+    parser.add_argument("--label", action="store_true")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--embed", help=argparse.SUPPRESS)
+    parser.add_argument("--hear", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.alone:
-        embed(options.source, options.embed)
+        hear(options.source, options.hear, options.label)
         return
     lengths = (5, 25) if options.quick else (12, 60, 120)
-    loaded = measure(options.source, None)
+    loaded = measure(options.source, None, options.label)
     print("audio      peak     seconds")
     print(f"none   {loaded['peak_mb']:6.0f} MB")
     found = []
@@ -84,7 +86,7 @@ def main() -> None:
         for minutes in lengths:
             path = Path(folder) / f"{minutes}.wav"
             write(path, minutes)
-            own = measure(options.source, path)
+            own = measure(options.source, path, options.label)
             found.append(own)
             print(
                 f"{minutes:3} min{own['peak_mb']:7.0f} MB"

@@ -1,4 +1,8 @@
-"""Who speaks when, as the files that other programs read, and as a picture."""
+"""Who speaks when, as the files that other programs read, and as a picture.
+
+Each format is a function of the segments and of the recording's name, which
+not all of them tell.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +18,21 @@ from speechbrain_siamese.inference.label import Segment
 from speechbrain_siamese.utils.plots import COLOURS, dress, save_figure
 from speechbrain_siamese.utils.whole_file import whole_file
 
+#: Inches that a picture is high at most.
+HIGHEST = 60.0
+
 
 def rttm(segments: Sequence[Segment], recording: str) -> str:
     """Rich Transcription Time Marked, which scoring tools read (NIST 2009).
 
     SpeechBrain's ``write_rttm`` has no answer for a file without speech and
-    for names with spaces, and importing it seeds NumPy.
+    for names with spaces, and importing it seeds NumPy. Spaces become ``_``;
+    where that makes one name of two, the later one gets another ``_``.
 
     Arguments
     ---------
     segments : Sequence[Segment]
     recording : str
-        Name of the file; spaces in it and in names become ``_``.
 
     Returns
     -------
@@ -37,27 +44,22 @@ def rttm(segments: Sequence[Segment], recording: str) -> str:
     >>> print(rttm([Segment(0.5, 2.0, "Sita Devi")], "news"), end="")
     SPEAKER news 1 0.500 1.500 <NA> <NA> Sita_Devi <NA> <NA>
     """
-    name = "_".join(recording.split())
+    names: dict[str, str] = {}
+    for one in segments:
+        name = "_".join(one.speaker.split())
+        while names.setdefault(name, one.speaker) != one.speaker:
+            name += "_"
+    written = {speaker: name for name, speaker in names.items()}
+    file = "_".join(recording.split())
     return "".join(
-        f"SPEAKER {name} 1 {one.start:.3f} {one.end - one.start:.3f} <NA> <NA> "
-        f"{'_'.join(one.speaker.split())} <NA> <NA>\n"
+        f"SPEAKER {file} 1 {one.start:.3f} {one.end - one.start:.3f} <NA> <NA> "
+        f"{written[one.speaker]} <NA> <NA>\n"
         for one in segments
     )
 
 
 def audacity(segments: Sequence[Segment], recording: str) -> str:
-    """A label track for Audacity's File > Import > Labels.
-
-    Arguments
-    ---------
-    segments : Sequence[Segment]
-    recording : str
-        Is not told in it.
-
-    Returns
-    -------
-    str
-        One line a segment.
+    """A label track for Audacity's File > Import > Labels, a line a segment.
 
     Example
     -------
@@ -71,16 +73,6 @@ def audacity(segments: Sequence[Segment], recording: str) -> str:
 
 def webvtt(segments: Sequence[Segment], recording: str) -> str:
     """Subtitles of who speaks, as browsers and players show them (W3C 2019).
-
-    Arguments
-    ---------
-    segments : Sequence[Segment]
-    recording : str
-        Is not told in it.
-
-    Returns
-    -------
-    str
 
     Example
     -------
@@ -110,18 +102,7 @@ def _clock(seconds: float) -> str:
 
 
 def as_json(segments: Sequence[Segment], recording: str) -> str:
-    """All that is known of the segments.
-
-    Arguments
-    ---------
-    segments : Sequence[Segment]
-    recording : str
-
-    Returns
-    -------
-    str
-        An object with ``recording`` and ``segments``.
-    """
+    """All that is known: an object with ``recording`` and ``segments``."""
     found = {
         "recording": recording,
         "segments": [asdict(one) for one in segments],
@@ -144,7 +125,9 @@ def plot_timeline(segments: Sequence[Segment], recording: str) -> Figure:
         Rows in the order in which voices come, with their seconds in all.
     """
     speakers = [*dict.fromkeys(one.speaker for one in segments)]
-    figure = Figure(figsize=(12, 1.6 + 0.35 * max(1, len(speakers))))
+    # A picture of some thousand voices would be too high for any viewer.
+    height = min(1.6 + 0.35 * max(1, len(speakers)), HIGHEST)
+    figure = Figure(figsize=(12, height))
     figure.set_layout_engine("constrained")
     axes = figure.subplots()
     names = []

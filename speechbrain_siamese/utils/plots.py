@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
+from speechbrain_siamese.utils.fonts import fonts_for
 from speechbrain_siamese.utils.metrics import checked_trials
 from speechbrain_siamese.utils.whole_file import whole_file
 
@@ -220,6 +222,8 @@ def plot_scores(
 def save_figure(figure: Figure, path: str | Path) -> None:
     """Write a picture: the file appears whole or not at all.
 
+    Names in another script are drawn if a font that is installed has it.
+
     Arguments
     ---------
     figure : Figure
@@ -244,6 +248,8 @@ def save_figure(figure: Figure, path: str | Path) -> None:
             f"the picture's path is {path}, expected a name ending in .png: "
             "rename it, other formats are not written"
         )
+    for text in figure.findobj(Text):
+        text.set_fontfamily(fonts_for(text.get_text()))
     with whole_file(path) as partial:
         figure.savefig(partial, format="png", dpi=150)
 

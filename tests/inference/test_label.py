@@ -20,6 +20,7 @@ from speechbrain_siamese.inference.label import (
 from speechbrain_siamese.inference.label_files import (
     Segment,
     plot_timeline,
+    rttm,
     write_labels,
 )
 from speechbrain_siamese.inference.long_files import SpeechFrames
@@ -299,3 +300,13 @@ def test_the_timeline_has_a_row_for_each_voice():
     axes = plot_timeline(segments, "talk").axes[0]
     shown = [label.get_text() for label in axes.get_yticklabels()]
     assert shown == ["A (6 s)", "B (1 s)"]
+
+
+def test_people_whose_names_differ_in_a_space_stay_two():
+    segments = [
+        Segment(0, 1, "Sita Devi"),
+        Segment(1, 2, "Sita_Devi"),
+        Segment(2, 3, "Sita Devi"),
+    ]
+    names = [line.split()[7] for line in rttm(segments, "t").splitlines()]
+    assert names == ["Sita_Devi", "Sita_Devi_", "Sita_Devi"]

@@ -1,0 +1,1 @@
+"""Parts of the command ``siamese``; :mod:`speechbrain_siamese.command_line`."""

@@ -1,0 +1,175 @@
+"""``siamese enroll``, ``identify`` and ``gallery``: people who have names."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+
+import click
+
+from speechbrain_siamese.commands.common import (
+    each_file,
+    files_argument,
+    gallery_option,
+    json_option,
+    open_model,
+    source_option,
+    tell,
+    told_errors,
+    trust_option,
+)
+
+
+@click.command()
+@source_option
+@trust_option
+@gallery_option
+@json_option
+@click.option(
+    "--keep-audio", is_flag=True, help="Keep the clips in the gallery, too."
+)
+@click.argument("name")
+@files_argument
+@told_errors
+def enroll(source, trust, gallery_path, as_json, keep_audio, name, files):
+    """Add a person, or clips to one who is enrolled.
+
+    5 to 30 seconds of speech are enough.
+
+    Example: siamese enroll --source=export --gallery=people.sqlite Sita a.m4a
+    """
+    gallery = open_model(source, trust).gallery(gallery_path)
+    done = gallery.enroll(name, files, keep_audio)
+    for clip, reason in done.refused.items():
+        click.echo(f"refused: {clip}: {reason}", err=True)
+    for clip, doubts in done.warnings.items():
+        for doubt in doubts:
+            click.echo(f"doubtful: {clip}: {doubt}", err=True)
+    tell(
+        asdict(done),
+        as_json,
+        f"{done.name}: {done.added} new clips, {done.seconds:.1f} s",
+    )
+
+
+@click.command()
+@source_option
+@trust_option
+@gallery_option
+@json_option
+@click.option("--top", default=5, show_default=True, help="Names to tell.")
+@click.option(
+    "--threshold",
+    type=float,
+    help="Score above which the best one is named; without it whoever is more "
+    "probable than all others and nobody of them together.",
+)
+@files_argument
+@told_errors
+def identify(source, trust, gallery_path, as_json, top, threshold, files):
+    """Tell who speaks in files, among those enrolled.
+
+    Exits with 0 if somebody was named in every file, 1 if somebody is unknown,
+    2 if a file could not be used.
+
+    Example: siamese identify --source=export --gallery=people.sqlite x.wav
+    """
+    gallery = open_model(source, trust).gallery(gallery_path)
+
+    def ask(path):
+        found = gallery.identify(path, top, threshold)
+        lines = [f"{path}: {found.name or 'unknown'}"] + [
+            f"  {one.name}: {100 * one.probability:.1f} %, "
+            f"score {one.score:.3f}"
+            for one in found.candidates
+        ]
+        tell({"file": path, **asdict(found)}, as_json, "\n".join(lines))
+        return found.name is not None
+
+    sys.exit(each_file(files, ask))
+
+
+@click.group()
+def gallery():
+    """List, remove and rename enrolled people.
+
+    Example: siamese gallery list --gallery=people.sqlite
+    """
+
+
+def open_store(path):
+    """A gallery's file, without any model."""
+    from speechbrain_siamese.inference.gallery_store import GalleryStore
+
+    return GalleryStore.any_model(path)
+
+
+@gallery.command(name="list")
+@gallery_option
+@json_option
+@told_errors
+def list_people(gallery_path, as_json):
+    """List who is enrolled.
+
+    Example: siamese gallery list --gallery=people.sqlite
+    """
+    people = open_store(gallery_path).people()
+    lines = [f"{p.name}: {p.clips} clips, {p.seconds:.1f} s" for p in people]
+    tell(
+        {"people": [asdict(person) for person in people]},
+        as_json,
+        "\n".join(lines) or "nobody is enrolled",
+    )
+
+
+@gallery.command()
+@gallery_option
+@click.argument("name")
+@told_errors
+def remove(gallery_path, name):
+    """Delete a person with every trace.
+
+    Example: siamese gallery remove --gallery=people.sqlite Sita
+    """
+    open_store(gallery_path).remove(name)
+    click.echo(f"{name} is removed")
+
+
+@gallery.command()
+@gallery_option
+@click.argument("old")
+@click.argument("new")
+@told_errors
+def rename(gallery_path, old, new):
+    """Give a person another name.
+
+    Example: siamese gallery rename --gallery=people.sqlite Sita "Sita Devi"
+    """
+    from speechbrain_siamese.inference.gallery import checked_name
+
+    open_store(gallery_path).rename(old, checked_name(new))
+    click.echo(f"{old} is now {new}")
+
+
+@gallery.command(name="re-enroll")
+@source_option
+@trust_option
+@gallery_option
+@click.argument("new", type=click.Path(dir_okay=False))
+@told_errors
+def re_enroll(source, trust, gallery_path, new):
+    """Make a gallery anew for another model, from its clips.
+
+    The old one stays as it is. Exits with 1 if clips were lost.
+
+    Example: siamese gallery re-enroll --source=better/export
+    --gallery=people.sqlite new.sqlite
+    """
+    from speechbrain_siamese.inference.re_enrolment import re_enroll
+
+    made, lost = re_enroll(open_model(source, trust), gallery_path, new)
+    for name, clips in lost.items():
+        for clip, reason in clips.items():
+            click.echo(f"lost: {name}: {clip}: {reason}", err=True)
+    click.echo(f"{new}: {len(made.list())} people")
+    sys.exit(1 if lost else 0)

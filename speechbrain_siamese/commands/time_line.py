@@ -1,0 +1,160 @@
+"""``siamese changes`` and ``label``: who speaks when in a recording."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from speechbrain_siamese.commands.common import (
+    each_file,
+    files_argument,
+    json_option,
+    open_model,
+    source_option,
+    tell,
+    told_errors,
+    trust_option,
+)
+
+
+@click.command()
+@source_option
+@trust_option
+@json_option
+@click.option(
+    "--recall",
+    type=float,
+    help="Share of the changes to find, 0.5 to 0.99: a higher one finds more, "
+    "and more that are none.",
+)
+@click.argument("path", type=click.Path(exists=True, dir_okay=False))
+@told_errors
+def changes(source, trust, as_json, recall, path):
+    """Tell where the speaker changes in a recording, in seconds.
+
+    Example: siamese changes --source=export --recall=0.95 interview.m4a
+    """
+    found = open_model(source, trust).detect_changes(
+        path, recall, progress=True
+    )
+    tell(
+        {"file": path, "changes": found},
+        as_json,
+        "\n".join(f"{time:.2f}" for time in found),
+    )
+
+
+@click.command()
+@source_option
+@trust_option
+@json_option
+@click.option(
+    "--gallery",
+    "gallery_path",
+    envvar="SIAMESE_GALLERY",
+    type=click.Path(dir_okay=False),
+    help="File of enrolled people, whose names are told where they speak; "
+    "without it voices have numbers. [environment: SIAMESE_GALLERY]",
+)
+@click.option(
+    "--recall",
+    type=float,
+    help="Share of the changes to find, 0.5 to 0.99; not with --online.",
+)
+@click.option(
+    "--online",
+    is_flag=True,
+    help="As for a live stream, which knows nothing of what comes later.",
+)
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    type=click.Path(dir_okay=False),
+    help="File to write, of one recording: .rttm, .txt (Audacity's labels), "
+    ".vtt (WebVTT), .json or .png (a picture). May be given several times.",
+)
+@click.option(
+    "--output-folder",
+    type=click.Path(file_okay=False),
+    help="Folder for an .rttm file of each recording.",
+)
+@files_argument
+@told_errors
+def label(
+    source,
+    trust,
+    as_json,
+    gallery_path,
+    recall,
+    online,
+    outputs,
+    output_folder,
+    files,
+):
+    """Tell who speaks when.
+
+    Files that cannot be labelled are told and left out; it then exits with 2.
+
+    Example: siamese label --source=export --output=talk.rttm talk.m4a
+    """
+    from speechbrain_siamese.inference.label_files import write_labels
+
+    files = list(dict.fromkeys(files))
+    targets = label_targets(files, outputs, output_folder)
+    model = open_model(source, trust)
+    gallery = None
+    if gallery_path and Path(gallery_path).exists():
+        gallery = model.gallery(gallery_path)
+    elif gallery_path:
+        click.echo(f"there is no {gallery_path}: nobody is named", err=True)
+    model.check_label(gallery, recall, online)
+
+    def ask(path):
+        found = model.label(path, gallery, recall, online, progress=True)
+        for target, recording in targets[path]:
+            write_labels(target, found, recording)
+        told = [asdict(one) for one in found]
+        lines = [f"{path}:"] + [
+            f"{one.start:9.2f} {one.end:9.2f}  {one.speaker}" for one in found
+        ]
+        tell({"file": path, "segments": told}, as_json, "\n".join(lines))
+        return True
+
+    sys.exit(each_file(files, ask))
+
+
+def label_targets(files, outputs, folder):
+    """What is written of each file, by its path: paths, recording's name."""
+    from speechbrain_siamese.inference.label_files import check_ending
+
+    for output in outputs:
+        check_ending(output)
+    if outputs and len(files) > 1:
+        raise ValueError(
+            f"--output is for one recording, {len(files)} are given: use "
+            "--output-folder"
+        )
+    targets = {}
+    for path, name in zip(files, names_apart(files), strict=True):
+        targets[path] = [(output, Path(path).stem) for output in outputs]
+        if folder:
+            targets[path].append((Path(folder) / f"{name}.rttm", name))
+    return targets
+
+
+def names_apart(files):
+    """Names of recordings; those after the first of a name are numbered."""
+    seen = set()
+    for path in files:
+        stem = name = Path(path).stem
+        for number in itertools.count(2):
+            if name not in seen:
+                break
+            name = f"{stem}_{number}"
+        seen.add(name)
+        yield name
