@@ -93,6 +93,62 @@ def audio_format(path: str | Path) -> str:
         raise DecodingError(f"{path}: {error}") from error
 
 
+def copy_stretch(
+    path: str | Path, target: str | Path, start: float, stop: float | None
+) -> None:
+    """Cut a stretch out of a file as it is, without decoding it.
+
+    Arguments
+    ---------
+    path : str | Path
+        As for ``decode``.
+    target : str | Path
+        Where the sound goes, as Matroska, which holds every codec; pictures
+        are left out.
+    start : float
+        Seconds; the packet that begins there or next is the first, so that a
+        cut is some hundredths of a second late.
+    stop : float | None
+        Seconds; None for the end.
+
+    Raises
+    ------
+    DecodingError
+        If nothing lies there, or the file cannot be read.
+    """
+    first = seconds = None
+    try:
+        with (
+            av.open(os.path.abspath(path), options=_OPTIONS) as source,
+            av.open(os.fspath(target), "w", format="matroska") as made,
+        ):
+            stream = source.streams.best("audio")
+            if stream is None:
+                raise DecodingError(f"{path}: no audio stream")
+            copied = made.add_stream_from_template(stream)
+            for packet in source.demux(stream):
+                if packet.pts is None or packet.dts is None:
+                    continue
+                seconds = float(packet.pts * packet.time_base)
+                if seconds < start:
+                    continue
+                if stop is not None and seconds >= stop:
+                    break
+                if first is None:
+                    first = packet.dts
+                packet.pts -= first
+                packet.dts -= first
+                packet.stream = copied
+                made.mux(packet)
+    except av.FFmpegError as error:
+        raise DecodingError(f"{path}: {error}") from error
+    if first is None:
+        length = "has no sound" if seconds is None else f"ends at {seconds:g} s"
+        raise DecodingError(
+            f"{path}: it {length}, the stretch begins at {start:g} s"
+        )
+
+
 def decode_blocks(
     path: str | Path, sample_rate: int, block_seconds: float = 30.0
 ) -> Iterator[np.ndarray]:

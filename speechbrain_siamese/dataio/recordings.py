@@ -6,7 +6,6 @@ without spaces, so that manifests, trial lists and RTTM files can hold them.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
 import unicodedata
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechbrain.utils.logger import get_logger
+
+from speechbrain_siamese.dataio.user_tables import read_user_table
 
 logger = get_logger(__name__)
 
@@ -222,45 +223,16 @@ def read_speakers(path: Path) -> dict[str, tuple[str, str]]:
     """
     if not path.is_file():
         return {}
-    try:
-        # Spreadsheets put a byte order mark in front of UTF-8.
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8 ({error}): save it as 'CSV UTF-8'"
-        ) from error
-    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
-    header = [(field or "").strip() for field in reader.fieldnames or []]
-    if "speaker" not in header:
-        raise ValueError(
-            f"{path} has the columns {header}, expected a comma-separated "
-            "first line with 'speaker' (name of the folder) and optionally "
-            "'name' and 'gender'"
-        )
-    reader.fieldnames = header
+    expected = "'speaker' (name of the folder) and optionally 'name', 'gender'"
     people: dict[str, tuple[str, str]] = {}
-    for row in reader:
-        if None in row:
-            raise ValueError(
-                f"{path}, line {reader.line_num}: more cells than the "
-                f"header's {header}; put names with a comma in quotes"
-            )
-        cells = {key: (value or "").strip() for key, value in row.items()}
-        speaker = _nfc(cells["speaker"])
-        if not speaker:
-            raise ValueError(
-                f"{path}, line {reader.line_num}: no speaker; expected the "
-                "name of a folder"
-            )
+    for line, cells in read_user_table(path, ["speaker"], expected):
+        speaker = cells["speaker"]
         if speaker in people:
             raise ValueError(
-                f"{path}, line {reader.line_num}: speaker {speaker!r} is "
-                "there twice; leave one line for each"
+                f"{path}, line {line}: speaker {speaker!r} is there twice; "
+                "leave one line for each"
             )
-        people[speaker] = (
-            _nfc(cells.get("name", "")),
-            cells.get("gender", ""),
-        )
+        people[speaker] = cells.get("name", ""), cells.get("gender", "")
     return people
 
 

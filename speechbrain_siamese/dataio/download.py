@@ -1,0 +1,259 @@
+"""Fetches the recordings of ``sources.csv`` with yt-dlp.
+
+Beside each recording a ``.json`` file of the same name keeps what is known of
+it: address, id, title, channel, licence, date. Whether it may be fetched and
+used, and whether those who speak agree, nobody but the user can check.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from speechbrain.utils.logger import get_logger
+
+from speechbrain_siamese.dataio.decoding import copy_stretch
+from speechbrain_siamese.dataio.recordings import ascii_id
+from speechbrain_siamese.dataio.sources import Source
+from speechbrain_siamese.utils.whole_file import (
+    remove_partials,
+    whole_file,
+    write_csv,
+)
+
+logger = get_logger(__name__)
+
+RIGHTS = (
+    "Whether you may fetch and use these recordings, and whether the people "
+    "who speak agree to it, is yours to check: the licence, the terms of the "
+    "site, the law on voice data where you and they live. Beside each "
+    "recording a .json file keeps the licence that the site tells, if any."
+)
+
+#: Folder of what is not complete yet; the corpus passes over hidden ones.
+PARTS = ".parts"
+
+#: What is kept of what yt-dlp knows, and under which names.
+KEPT = {
+    "id": ("id",),
+    "title": ("title",),
+    "channel": ("channel", "uploader"),
+    "licence": ("license",),
+    "upload_date": ("upload_date",),
+    "page": ("webpage_url",),
+    "site": ("extractor_key",),
+    "duration": ("duration",),
+}
+
+
+def download(
+    sources: Iterable[Source], folder: str | Path
+) -> dict[Source, str]:
+    """Fetch what is not there yet; one that fails does not end the others.
+
+    Arguments
+    ---------
+    sources : Iterable[Source]
+        An address that several of them share is fetched once.
+    folder : str or Path
+        Recordings go to ``<folder>/<speaker>/``. What was half fetched when
+        the connection or the process broke is continued.
+
+    Returns
+    -------
+    dict of Source : str
+        Reasons of those that could not be fetched.
+
+    Raises
+    ------
+    ValueError
+        If yt-dlp is not installed.
+    """
+    try:
+        import yt_dlp  # noqa: F401  (later imports would fail one by one)
+    except ImportError as error:
+        raise ValueError(
+            'fetching needs yt-dlp: pip install "speechbrain-siamese[download]"'
+        ) from error
+    folder = Path(folder)
+    by_url: dict[str, list[Source]] = {}
+    for source in sources:
+        by_url.setdefault(source.url, []).append(source)
+    logger.warning(RIGHTS)
+    remove_partials(folder)
+    failed: dict[Source, str] = {}
+    for number, (url, own) in enumerate(by_url.items(), start=1):
+        missing = [one for one in own if not fetched(one, folder)]
+        if not missing:
+            logger.info("%d of %d: %s is there", number, len(by_url), url)
+            continue
+        logger.info("%d of %d: fetching %s", number, len(by_url), url)
+        parts = folder / PARTS / _digest(url)
+        try:
+            whole, info = _fetch(url, parts)
+        except Exception as error:
+            # Sites break in ways that yt-dlp itself does not foresee.
+            reason = _reason(error)
+            logger.error("%s cannot be fetched: %s", url, reason)
+            failed |= dict.fromkeys(missing, reason)
+            continue
+        for source in missing:
+            try:
+                _keep(source, whole, info, folder)
+            except (ValueError, OSError) as error:
+                logger.error("%s of %s: %s", source.speaker, url, error)
+                failed[source] = str(error)
+        if not any(source in failed for source in missing):
+            shutil.rmtree(parts)
+    _remove_if_empty(folder / PARTS)
+    return failed
+
+
+def write_people(sources: Iterable[Source], folder: str | Path) -> None:
+    """Write ``speakers.csv``, which tells genders; one that is there stays.
+
+    Arguments
+    ---------
+    sources : Iterable[Source]
+    folder : str or Path
+        Of the recordings.
+
+    Raises
+    ------
+    ValueError
+        If one person has two genders.
+    """
+    genders: dict[str, str] = {}
+    for source in sources:
+        known = genders.get(source.speaker, "")
+        if source.gender and known not in ("", source.gender):
+            raise ValueError(
+                f"{source.speaker} is {known!r} in one line and "
+                f"{source.gender!r} in another: leave one of them"
+            )
+        genders[source.speaker] = known or source.gender
+    path = Path(folder) / "speakers.csv"
+    if any(genders.values()) and not path.exists():
+        rows = [(name, "", gender) for name, gender in genders.items()]
+        write_csv(path, ("speaker", "name", "gender"), rows)
+
+
+def fetched(source: Source, folder: str | Path) -> Path | None:
+    """Look for a recording that an earlier run has fetched.
+
+    Arguments
+    ---------
+    source : Source
+    folder : str or Path
+        As ``download`` was given.
+
+    Returns
+    -------
+    Path or None
+        The recording; None if it is not there.
+    """
+    for note in sorted((Path(folder) / source.speaker).glob("*.json")):
+        told = _read_note(note)
+        same = [told.get(key) for key in ("url", "start", "stop")]
+        if same == [source.url, source.start, source.stop]:
+            file = note.parent / Path(str(told.get("file"))).name
+            return file if file.is_file() else None
+    return None
+
+
+def _fetch(url: str, parts: Path) -> tuple[Path, dict]:
+    """The sound of an address, whole, and what is known of it."""
+    from yt_dlp import YoutubeDL
+
+    parts.mkdir(parents=True, exist_ok=True)
+    options = {
+        "format": "bestaudio/best",
+        # One name for all: what is half there is found again.
+        "outtmpl": {"default": str(parts / "sound.%(ext)s")},
+        "noplaylist": True,
+        "logger": logger,
+        "noprogress": True,
+        "retries": 10,
+        "fragment_retries": 10,
+        "socket_timeout": 30,
+        # A file that was fetched and not kept yet is not fetched again.
+        "overwrites": False,
+    }
+    with YoutubeDL(options) as loader:
+        info = loader.extract_info(url, download=False)
+        if "entries" in info:
+            raise ValueError(
+                "it is a list of recordings, not one: name each of them in a "
+                "line of its own"
+            )
+        info = loader.sanitize_info(loader.process_ie_result(info))
+    return Path(info["requested_downloads"][0]["filepath"]), info
+
+
+def _keep(source: Source, whole: Path, info: dict, folder: Path) -> None:
+    """Put a recording, or a stretch of it, and its note into the corpus."""
+    own = folder / source.speaker
+    own.mkdir(parents=True, exist_ok=True)
+    suffix = whole.suffix.lower() if source.whole else ".mka"
+    target = _free_name(source, str(info.get("id")), own, suffix)
+    note = asdict(source) | {"file": target.name}
+    for key, names in KEPT.items():
+        note[key] = next((info[n] for n in names if info.get(n)), None)
+    with whole_file(target) as partial:
+        if source.whole:
+            shutil.copyfile(whole, partial)
+        else:
+            copy_stretch(whole, partial, source.start, source.stop)
+        # Before the sound: a recording is never without its note.
+        with whole_file(target.with_suffix(".json")) as partial_note:
+            partial_note.write_text(
+                json.dumps(note, indent=1, ensure_ascii=False) + "\n",
+                encoding="utf-8",
+            )
+
+
+def _free_name(source: Source, name: str, folder: Path, suffix: str) -> Path:
+    """Where it goes: its id on the site, unless another one has that name."""
+    stem = ascii_id(name)
+    if not source.whole:
+        stop = "end" if source.stop is None else f"{source.stop:g}"
+        stem += f"_{source.start:g}-{stop}"
+    for choice in (stem, f"{stem}_{_digest(source.url)}"):
+        note = _read_note(folder / f"{choice}.json")
+        if note.get("url") == source.url or not any(folder.glob(f"{choice}.*")):
+            return folder / f"{choice}{suffix}"
+    raise ValueError(
+        f"{folder / stem} and {folder / choice} are taken by other files: "
+        "move them away"
+    )
+
+
+def _read_note(path: Path) -> dict:
+    """What stands in a note; nothing if it is none."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _reason(error: Exception) -> str:
+    """An error in one line, without yt-dlp's colours and prefix."""
+    from yt_dlp.utils import remove_terminal_sequences
+
+    text = remove_terminal_sequences(str(error)).removeprefix("ERROR: ")
+    return " ".join(text.split()) or type(error).__name__
+
+
+def _digest(url: str) -> str:
+    return hashlib.blake2b(url.encode(), digest_size=4).hexdigest()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        os.rmdir(folder)

@@ -1,0 +1,269 @@
+"""Recordings of ``sources.csv``, from a server on this machine."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import http.server
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from speechbrain_siamese.dataio.decoding import copy_stretch, decode
+from speechbrain_siamese.dataio.download import PARTS, download, write_people
+from speechbrain_siamese.dataio.recordings import find_recordings
+from speechbrain_siamese.dataio.sources import Source, read_sources
+
+pytest.importorskip("yt_dlp", reason="needs the extra [download]")
+ROOT = Path(__file__).resolve().parent.parent.parent
+RATE = 48000
+
+
+def encode(path, codec, seconds=6):
+    """A tone that rises, so that a stretch tells where it is from."""
+    steps = np.arange(seconds * RATE) / RATE
+    sound = 0.3 * np.sin(2 * np.pi * (200 * steps + 50 * steps**2))
+    with av.open(str(path), "w") as made:
+        stream = made.add_stream(codec, rate=RATE, layout="mono")
+        size = stream.codec_context.frame_size or 960
+        for start in range(0, len(sound), size):
+            part = sound[None, start : start + size].astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(part, "fltp", "mono")
+            frame.sample_rate, frame.pts = RATE, start
+            for packet in stream.encode(frame):
+                made.mux(packet)
+        made.mux(stream.encode(None))
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """A server that has files, ranges, errors and bad days."""
+
+    requests: list[tuple[str, str | None]]
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+    def do_GET(self):
+        """Serve a file or a part of it; ``cut`` ends early the first time."""
+        name = self.path.split("/")[-1]
+        asked = self.headers.get("Range")
+        self.requests.append((name, asked))
+        if name.startswith("gone"):
+            return self.send_error(404)
+        body = (Path(self.directory) / name).read_bytes()
+        start = int(asked.split("=")[1].split("-")[0]) if asked else 0
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Type", "audio/webm")
+        self.send_header("Accept-Ranges", "bytes")
+        if asked:
+            told = f"bytes {start}-{len(body) - 1}/{len(body)}"
+            self.send_header("Content-Range", told)
+        self.send_header("Content-Length", str(len(body) - start))
+        self.end_headers()
+        part = body[start:]
+        if name.startswith("cut") and not self.broken:
+            # Not before the file is fetched: a look comes first.
+            type(self).broken = sum(n == name for n, _ in self.requests) > 1
+            part = part[: len(part) // 2]
+        try:
+            self.wfile.write(part)
+        except ConnectionError:
+            self.close_connection = True  # whoever asked had enough
+        return None
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Address of a running server, and what it was asked for."""
+    files = tmp_path / "served"
+    files.mkdir()
+    encode(files / "talk.webm", "libopus")
+    encode(files / "cut.webm", "libopus", 60)
+    (files / "page.webm").write_text("<html>no sound</html>")
+
+    class Own(Handler):
+        requests, broken = [], False
+
+    made = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Own, directory=str(files))
+    )
+    thread = threading.Thread(target=made.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{made.server_port}", Own
+    made.shutdown()
+    thread.join()
+
+
+def test_a_recording_comes_with_its_note(server, tmp_path):
+    address, handler = server
+    source = Source("सीता", f"{address}/talk.webm", gender="f")
+    folder = tmp_path / "recordings"
+    assert download([source], folder) == {}
+    (found,) = find_recordings(folder)
+    assert found.path == folder / "सीता" / "talk.webm"
+    assert (
+        found.path.read_bytes()
+        == (tmp_path / "served" / "talk.webm").read_bytes()
+    )
+    note = json.loads(found.path.with_suffix(".json").read_text("utf-8"))
+    assert note["url"] == source.url
+    assert note["id"] == "talk"
+    assert {"title", "channel", "licence", "upload_date"} <= note.keys()
+    assert not (folder / PARTS).exists()
+
+    # What is there is not asked for again.
+    handler.requests.clear()
+    assert download([source], folder) == {}
+    assert handler.requests == []
+    # What the user has taken away comes back.
+    found.path.unlink()
+    assert download([source], folder) == {}
+    assert found.path.is_file()
+
+
+def test_two_people_of_one_recording_have_their_stretches(server, tmp_path):
+    address, handler = server
+    url = f"{address}/talk.webm"
+    people = [Source("sita", url, 1.0, 3.0), Source("ram", url, 4.5)]
+    assert download(people, tmp_path / "r") == {}
+    (first,) = (tmp_path / "r" / "sita").glob("*.mka")
+    (second,) = (tmp_path / "r" / "ram").glob("*.mka")
+    assert first.name == "talk_1-3.mka"
+    assert second.name == "talk_4.5-end.mka"
+    whole = decode(tmp_path / "served" / "talk.webm", 16000)
+    for path, start, seconds in ((first, 1.0, 2.0), (second, 4.5, 1.5)):
+        sound = decode(path, 16000)
+        assert len(sound) / 16000 == pytest.approx(seconds, abs=0.05)
+        middle = sound[8000:12000]
+        # The tone of that moment: 200 Hz and 100 more each second.
+        at = int(16000 * start) + 8000
+        near = whole[at - 800 : at + 4800]
+        likeness = np.correlate(near, middle).max() / (middle @ middle)
+        assert likeness > 0.9
+    assert sum(range_ is None for _, range_ in handler.requests) <= 3
+
+
+def test_a_cut_connection_is_taken_up_where_it_broke(server, tmp_path):
+    address, handler = server
+    source = Source("sita", f"{address}/cut.webm")
+    assert download([source], tmp_path / "r") == {}
+    assert handler.broken
+    served = (tmp_path / "served" / "cut.webm").read_bytes()
+    assert (tmp_path / "r" / "sita" / "cut.webm").read_bytes() == served
+    later = [asked for _, asked in handler.requests if asked]
+    assert f"bytes={len(served) // 2}-" in later
+
+
+def test_what_fails_is_told_and_the_others_come(server, tmp_path):
+    address, _ = server
+    sources = [
+        Source("sita", f"{address}/gone.webm"),
+        Source("sita", f"{address}/talk.webm", 100.0),
+        Source("sita", f"{address}/talk.webm"),
+        Source("ram", "http://127.0.0.1:1/nobody.webm"),
+    ]
+    failed = download(sources, tmp_path / "r")
+    assert set(failed) == {sources[0], sources[1], sources[3]}
+    assert "404" in failed[sources[0]]
+    assert "the stretch begins at 100 s" in failed[sources[1]]
+    assert (tmp_path / "r" / "sita" / "talk.webm").is_file()
+
+
+def test_files_of_one_name_stay_two(server, tmp_path):
+    address, _ = server
+    (tmp_path / "served" / "b").mkdir()
+    taken = tmp_path / "r" / "sita" / "talk.webm"
+    taken.parent.mkdir(parents=True)
+    taken.write_bytes(b"the user's own")
+    assert (
+        download([Source("sita", f"{address}/talk.webm")], tmp_path / "r") == {}
+    )
+    assert taken.read_bytes() == b"the user's own"
+    assert len([*taken.parent.glob("talk_*.webm")]) == 1
+
+
+def test_the_command(server, tmp_path):
+    address, _ = server
+    table = tmp_path / "sources.csv"
+    table.write_text(
+        "speaker,url,start,stop,gender\n"
+        f"sita,{address}/talk.webm,0:01,5,f\n"
+        f"ram,{address}/gone.webm,,,m\n"
+    )
+    command = [sys.executable, "download.py", str(table), str(tmp_path / "r")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "yours to check" in done.stderr
+    with open(tmp_path / "r" / "not_fetched.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["speaker"] == "ram"
+    assert "404" in row["reason"]
+    (found,) = find_recordings(tmp_path / "r")
+    assert found.gender == "f"
+
+    table.write_text("speaker,address\nsita,x\n")
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "expected a comma-separated first line with 'speaker'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("../up,https://a.b/c", "cannot be the name of a folder"),
+        (".hidden,https://a.b/c", "cannot be the name of a folder"),
+        ("sita,file:///etc/passwd", "begins with https"),
+        ("sita,", "no url"),
+        ("sita,https://a.b/c,soon", "'soon' is no time"),
+        ("sita,https://a.b/c,nan", "'nan' is no time"),
+        ("sita,https://a.b/c,20,10", "stop has to be later"),
+    ],
+)
+def test_a_bad_row_is_told_with_its_line(row, message, tmp_path):
+    table = tmp_path / "sources.csv"
+    table.write_text(f"speaker,url,start,stop\nsita,https://a.b/c\n{row}\n")
+    with pytest.raises(ValueError, match=f"line 3: .*{message}"):
+        read_sources(table)
+
+
+def test_an_empty_table_is_refused(tmp_path):
+    table = tmp_path / "sources.csv"
+    table.write_text("speaker,url\n")
+    with pytest.raises(ValueError, match="names nothing"):
+        read_sources(table)
+    with pytest.raises(ValueError, match="is not a file"):
+        read_sources(tmp_path / "none.csv")
+
+
+def test_a_table_of_people_stays_as_it_is(tmp_path):
+    path = tmp_path / "speakers.csv"
+    path.write_text("speaker,gender\nsita,female\n")
+    write_people([Source("sita", "https://a.b/c", gender="f")], tmp_path)
+    assert path.read_text() == "speaker,gender\nsita,female\n"
+    both = [Source("ram", "https://a.b/c", gender=one) for one in "mf"]
+    with pytest.raises(ValueError, match="in one line and"):
+        write_people(both, tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.m4a", "aac"), ("a.mp3", "mp3")]
+)
+def test_stretches_of_other_codecs(name, codec, tmp_path):
+    encode(tmp_path / name, codec)
+    copy_stretch(tmp_path / name, tmp_path / "b.mka", 2.0, 4.0)
+    seconds = len(decode(tmp_path / "b.mka", 16000)) / 16000
+    assert seconds == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_stretch_of_a_wav_file(tmp_path):
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, 3 * RATE)
+    soundfile.write(tmp_path / "a.wav", sound, RATE)
+    copy_stretch(tmp_path / "a.wav", tmp_path / "b.mka", 1.0, 2.0)
+    assert len(decode(tmp_path / "b.mka", RATE)) == pytest.approx(RATE, rel=0.1)
