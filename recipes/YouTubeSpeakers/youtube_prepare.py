@@ -10,6 +10,7 @@ become, in the save folder,
     train.csv, valid.csv, test.csv     manifests
     trials_<question>.txt              trial lists, VoxCeleb's format
     rejected.csv                       recordings that could not be used
+    report.html, report.csv            what the corpus holds, and what to check
     speakers.csv                       ids and display names
     preparation.json                   what all this was made from
     shards/                            training speech again, if asked for
@@ -27,6 +28,7 @@ from pathlib import Path
 
 from speechbrain.utils.logger import get_logger
 
+from speechbrain_siamese.corpus_report.page import write_report
 from speechbrain_siamese.dataio.clean_recording import CleanRecording
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
 from speechbrain_siamese.dataio.corpus import clean_corpus, write_rejected
@@ -140,6 +142,7 @@ def prepare_youtube(
         write_split_files(
             save, long_ones, short_ones, cleaning.sample_rate, splits, seed
         )
+        write_report(long_ones, rejected, cleaning, save)
         _write_note(save, fingerprint, cleaning, splits, seed)
     if shards:
         write_shards(

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -21,7 +21,16 @@ from speechbrain_siamese.dataio.cleaning import (
     CleaningSettings,
     between_cuts,
 )
-from speechbrain_siamese.dataio.decoding import DecodingError, decode_blocks
+from speechbrain_siamese.dataio.decoding import (
+    DecodingError,
+    audio_format,
+    decode_blocks,
+)
+from speechbrain_siamese.dataio.quality import (
+    ClipQuality,
+    Outline,
+    QualityMeter,
+)
 from speechbrain_siamese.dataio.recordings import Recording
 from speechbrain_siamese.dataio.vocals import separate_vocals
 from speechbrain_siamese.dataio.voice_activity import VoiceFinder, voice_finder
@@ -29,8 +38,11 @@ from speechbrain_siamese.utils.folder_claim import FolderClaim
 from speechbrain_siamese.utils.whole_file import whole_file, write_wav
 
 # Part of every key: a change of method here rebuilds what older code made.
-MADE_BY = "speechbrain_siamese.dataio.corpus 2"
+MADE_BY = "speechbrain_siamese.dataio.corpus 3"
 CHUNK = 1 << 20
+
+#: Of a recording's outline.
+POINTS = 400
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,15 @@ class CleanRecording:
     kept : tuple[tuple[float, float], ...]
         Stretches of the original recording, in seconds, that the cleaned
         audio consists of.
+    quality : ClipQuality
+        Of the recording behind the cut start.
+    outline : tuple[int, ...]
+        Of the whole recording: highest sample of each of ``POINTS`` parts, in
+        percent of full scale.
+    audio_format : str
+        Codec and rate, such as ``opus, 48 kHz``.
+    key : str
+        Hash of the recording's file and of the settings.
     """
 
     recording: Recording
@@ -57,6 +78,10 @@ class CleanRecording:
     duration: float
     raw_duration: float
     kept: tuple[tuple[float, float], ...]
+    quality: ClipQuality
+    outline: tuple[int, ...]
+    audio_format: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -140,6 +165,10 @@ def clean_recording(
         duration=note["duration"],
         raw_duration=note["raw_duration"],
         kept=tuple((start, stop) for start, stop in note["kept"]),
+        quality=ClipQuality(**note["quality"]),
+        outline=tuple(note["outline"]),
+        audio_format=note["audio_format"],
+        key=key,
     )
 
 
@@ -192,10 +221,13 @@ def _build(
     audio_path.parent.mkdir(parents=True, exist_ok=True)
     rate = settings.sample_rate
     finder = voice_finder(settings)
+    meter, outline = QualityMeter(rate), Outline(rate)
     # The samples wait in a file without a name: nothing is left of it.
     with tempfile.TemporaryFile(dir=audio_path.parent) as spool:
         try:
-            total, peak = _spool(recording, spool, finder, settings)
+            total, peak = _spool(
+                recording, spool, settings, outline.add, finder.add, meter.add
+            )
             stretches = _stretches(total, finder, peak, settings)
         except _Unusable as error:
             audio_path.unlink(missing_ok=True)
@@ -208,19 +240,23 @@ def _build(
         "raw_duration": total / rate,
         "kept": [[start / rate, stop / rate] for start, stop in stretches],
         "bytes": audio_path.stat().st_size,
+        "quality": asdict(meter.quality()),
+        "outline": outline.points(POINTS),
+        "audio_format": audio_format(recording.path),
     }
 
 
 def _spool(
     recording: Recording,
     spool: BinaryIO,
-    finder: VoiceFinder,
     settings: CleaningSettings,
+    hear_all: Callable[[np.ndarray], None],
+    *hear_behind: Callable[[np.ndarray], None],
 ) -> tuple[int, float]:
     """Decodes into a file of float32: number of samples, and their peak.
 
-    The finder and the peak hear all behind ``trim_start``; where ``trim_end``
-    begins is known at the end only.
+    The peak and ``hear_behind`` hear all behind ``trim_start``; where
+    ``trim_end`` begins is known at the end only.
     """
     total, peak = 0, 0.0
     first, _ = between_cuts(0, settings)
@@ -229,8 +265,10 @@ def _spool(
         blocks = separate_vocals(blocks, settings.sample_rate)
     for block in blocks:
         spool.write(block.astype(np.float32, copy=False).data)
+        hear_all(block)
         behind = block[max(0, first - total) :]
-        finder.add(behind)
+        for hear in hear_behind:
+            hear(behind)
         peak = max(peak, float(np.abs(behind).max(initial=0.0)))
         total += len(block)
     return total, peak

@@ -27,6 +27,9 @@ FULL_SCALE = 0.99
 #: dB below a clip's own level where speech ends.
 SPEECH_RANGE = -30.0
 
+#: Seconds of which the waveform's outline keeps the highest sample.
+PEAK_SECONDS = 0.05
+
 
 @dataclass(frozen=True)
 class ClipQuality:
@@ -64,8 +67,125 @@ class ClipQuality:
         return self.speech * noisy / (1 + 100 * self.clipped)
 
 
+class QualityMeter:
+    """Measures sound block by block, in memory that hardly grows with it.
+
+    Arguments
+    ---------
+    sample_rate : int
+        Hz.
+
+    Example
+    -------
+    >>> meter = QualityMeter(16000)
+    >>> for block in np.full((4, 8000), 0.5):
+    ...     meter.add(block)
+    >>> meter.quality().seconds
+    2.0
+    """
+
+    def __init__(self, sample_rate: int):
+        self.sample_rate = sample_rate
+        self._sums = StepSums(max(1, round(FRAME * sample_rate)))
+        self._samples = self._clipped = 0
+
+    def add(self, block: np.ndarray) -> None:
+        """Take the next block.
+
+        Arguments
+        ---------
+        block : np.ndarray
+            Mono samples, (samples,), full scale is 1.
+        """
+        self._sums.add(block)
+        self._samples += len(block)
+        self._clipped += int((np.abs(block) >= FULL_SCALE).sum())
+
+    def quality(self) -> ClipQuality:
+        """What all of it is worth.
+
+        Returns
+        -------
+        ClipQuality
+        """
+        sums = self._sums
+        levels = frame_levels(sums.whole(), sums.step, 1)
+        heard = levels[levels > LOWEST]
+        level, noise = -np.inf, 0.0
+        if len(heard):
+            noise, level = np.percentile(
+                heard, [NOISE_FLOOR, OWN_LEVEL]
+            ).tolist()
+        speech = levels > silence_level(levels, SPEECH_RANGE, relative=True)
+        return ClipQuality(
+            seconds=self._samples / self.sample_rate,
+            speech=float(speech.sum()) * sums.step / self.sample_rate,
+            level=level,
+            snr=max(0.0, level - noise),
+            clipped=self._clipped / max(1, self._samples),
+        )
+
+
+class Outline:
+    """Outline of a waveform, for a picture, gathered block by block.
+
+    Arguments
+    ---------
+    sample_rate : int
+        Hz.
+
+    Example
+    -------
+    >>> outline = Outline(16000)
+    >>> for level in (0.5, 0.25):
+    ...     outline.add(np.full(8000, level))
+    >>> outline.points(4)
+    [50, 50, 25, 25]
+    """
+
+    def __init__(self, sample_rate: int):
+        self._size = round(PEAK_SECONDS * sample_rate)
+        self._rest = np.zeros(0)
+        self._peaks: list[np.ndarray] = []
+
+    def add(self, block: np.ndarray) -> None:
+        """Take the next block.
+
+        Arguments
+        ---------
+        block : np.ndarray
+            Mono samples, (samples,), full scale is 1.
+        """
+        loud = np.concatenate([self._rest, np.abs(block)])
+        whole = len(loud) - len(loud) % self._size
+        self._peaks.append(loud[:whole].reshape(-1, self._size).max(axis=1))
+        self._rest = loud[whole:]
+
+    def points(self, count: int) -> list[int]:
+        """Outline all that was heard.
+
+        Arguments
+        ---------
+        count : int
+            Equal parts of the time.
+
+        Returns
+        -------
+        list of int
+            Highest absolute sample of each part, in percent of full scale, 0
+            to 100; fewer than ``count`` where the sound is short.
+        """
+        peaks = np.concatenate([np.zeros(0), *self._peaks])
+        if len(self._rest):
+            peaks = np.append(peaks, self._rest.max())
+        if not len(peaks):
+            return []
+        parts = np.array_split(peaks, min(count, len(peaks)))
+        return [round(100 * min(1.0, float(part.max()))) for part in parts]
+
+
 def clip_quality(blocks: Iterable[np.ndarray], sample_rate: int) -> ClipQuality:
-    """Measure a clip, in memory that hardly grows with its length.
+    """Measure a clip.
 
     Arguments
     ---------
@@ -88,22 +208,7 @@ def clip_quality(blocks: Iterable[np.ndarray], sample_rate: int) -> ClipQuality:
     >>> round(found.level), found.clipped
     (-23, 0.0)
     """
-    sums = StepSums(max(1, round(FRAME * sample_rate)))
-    samples = clipped = 0
+    meter = QualityMeter(sample_rate)
     for block in blocks:
-        sums.add(block)
-        samples += len(block)
-        clipped += int((np.abs(block) >= FULL_SCALE).sum())
-    levels = frame_levels(sums.whole(), sums.step, 1)
-    heard = levels[levels > LOWEST]
-    level, noise = -np.inf, 0.0
-    if len(heard):
-        noise, level = np.percentile(heard, [NOISE_FLOOR, OWN_LEVEL]).tolist()
-    speech = levels > silence_level(levels, SPEECH_RANGE, relative=True)
-    return ClipQuality(
-        seconds=samples / sample_rate,
-        speech=float(speech.sum()) * sums.step / sample_rate,
-        level=level,
-        snr=max(0.0, level - noise),
-        clipped=clipped / max(1, samples),
-    )
+        meter.add(block)
+    return meter.quality()

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from numbers import Integral
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from speechbrain.utils.logger import get_logger
 
+from speechbrain_siamese.pages import render_page
 from speechbrain_siamese.utils.whole_file import whole_file
 
 logger = get_logger(__name__)
@@ -316,18 +316,12 @@ def render_report(
                 f"the player of {name} has the address {address[:40]!r}, "
                 "expected data:audio/...: give what audio_player_data returns"
             )
-    environment = Environment(
-        loader=PackageLoader("speechbrain_siamese", "evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     errors = {kind: [] for kind in ERRORS}
     for error in report["errors"]:
         errors[error["kind"]].append(error)
     used = {key for table in report["tables"] for key in table["columns"]}
-    return environment.get_template("evaluation.html.jinja").render(
+    return render_page(
+        "evaluation.html.jinja",
         report=report,
         pictures=[
             {**picture, "data": _png_data(Path(folder) / picture["file"])}

@@ -433,5 +433,5 @@ def test_text_table_is_aligned_and_holds_the_chosen_figures():
 def test_template_is_part_of_the_package():
     setup = configparser.ConfigParser()
     setup.read(Path(__file__).parents[2] / "setup.cfg", encoding="utf-8")
-    patterns = setup["options.package_data"]["speechbrain_siamese.evaluation"]
+    patterns = setup["options.package_data"]["speechbrain_siamese.pages"]
     assert Path("evaluation.html.jinja").match(patterns)

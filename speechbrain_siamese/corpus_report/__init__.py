@@ -1,0 +1,1 @@
+"""What a corpus holds, in a page and a table: before anybody trains on it."""

@@ -1,0 +1,264 @@
+"""``report.html`` and ``report.csv``: what was found, kept and cut, and why."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import soundfile
+from speechbrain.utils.logger import get_logger
+
+from speechbrain_siamese.corpus_report.doubts import Doubt, doubts_about
+from speechbrain_siamese.dataio.clean_recording import CleanRecording, Rejected
+from speechbrain_siamese.dataio.cleaning import CleaningSettings
+from speechbrain_siamese.pages import render_page
+from speechbrain_siamese.utils.whole_file import whole_file, write_csv
+
+logger = get_logger(__name__)
+
+COLUMNS = (
+    "speaker",
+    "name",
+    "gender",
+    "session",
+    "recording",
+    "format",
+    "raw_seconds",
+    "kept_seconds",
+    "cut_at_ends_seconds",
+    "cut_as_silence_seconds",
+    "level_dbfs",
+    "snr_db",
+    "clipped_share",
+    "doubts",
+)
+
+#: Seconds of sound that the page carries with it: about 9 MB. Beyond that it
+#: plays the cleaned files, which lie beside it.
+CARRIED = 3600.0
+
+#: Hz, and soundfile's measure of how much is thrown away, of carried sound.
+RATE, COMPRESSION = 16000, 0.95
+
+#: Seconds, ends of the classes of the histogram of stretches.
+LENGTHS = (0.5, 1, 2, 4, 8, 16, 32, 64, np.inf)
+
+
+def write_report(
+    cleaned: Sequence[CleanRecording],
+    rejected: Sequence[Rejected],
+    settings: CleaningSettings,
+    folder: str | Path,
+) -> list[Doubt]:
+    """Write both files, whole or not at all.
+
+    Arguments
+    ---------
+    cleaned : Sequence[CleanRecording]
+    rejected : Sequence[Rejected]
+    settings : CleaningSettings
+        As they were cleaned.
+    folder : str or Path
+        Where they go; the cleaned audio lies in it.
+
+    Returns
+    -------
+    list of Doubt
+        What stands first in the page.
+    """
+    folder = Path(folder)
+    doubts = doubts_about(cleaned, rejected, settings)
+    about = defaultdict(list)
+    for doubt in doubts:
+        about[doubt.about].append(doubt)
+    rows = [_row(item, settings, about) for item in cleaned]
+    rows += [_rejected_row(item, about) for item in rejected]
+    write_csv(
+        folder / "report.csv",
+        COLUMNS,
+        [[_cell(row[key]) for key in COLUMNS] for row in rows],
+    )
+    page = render_page(
+        "corpus.html.jinja",
+        title="What the corpus holds",
+        doubts=doubts,
+        speakers=_speakers(cleaned, rejected, about, settings),
+        players=_players(cleaned, about, folder),
+        outlines={item.recording.session: _outline(item) for item in cleaned},
+        kept={item.recording.session: item.kept for item in cleaned},
+        raw={item.recording.session: item.raw_duration for item in cleaned},
+        rows={row["session"]: row for row in rows},
+        totals={
+            "recordings": len(cleaned),
+            "rejected": len(rejected),
+            "raw": sum(item.raw_duration for item in cleaned),
+            "kept": sum(item.duration for item in cleaned),
+        },
+        histogram=_histogram(cleaned),
+        clock=clock,
+    )
+    with whole_file(folder / "report.html") as partial:
+        # A file name need not be valid UTF-8: its odd bytes are spelt out.
+        partial.write_text(page, encoding="utf-8", errors="backslashreplace")
+    logger.info(
+        "what the corpus holds: %s (%d things to look at)",
+        folder / "report.html",
+        sum(doubt.urgency != "to know" for doubt in doubts),
+    )
+    return doubts
+
+
+def clock(seconds: float) -> str:
+    """Write a time as a person reads it.
+
+    Arguments
+    ---------
+    seconds : float
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> clock(75.4), clock(3661)
+    ('1:15', '1:01:01')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (
+        f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    )
+
+
+def _row(item: CleanRecording, settings: CleaningSettings, about) -> dict:
+    """One recording in figures."""
+    ends = min(
+        item.raw_duration - item.duration,
+        settings.trim_start + settings.trim_end,
+    )
+    return {
+        **_whose(item.recording),
+        "format": item.audio_format,
+        "raw_seconds": item.raw_duration,
+        "kept_seconds": item.duration,
+        "cut_at_ends_seconds": ends,
+        "cut_as_silence_seconds": item.raw_duration - item.duration - ends,
+        "level_dbfs": item.quality.level,
+        "snr_db": item.quality.snr,
+        "clipped_share": item.quality.clipped,
+        "doubts": _words(about, item.recording),
+    }
+
+
+def _rejected_row(item: Rejected, about) -> dict:
+    own = dict.fromkeys(COLUMNS, "")
+    return (
+        own | _whose(item.recording) | {"doubts": _words(about, item.recording)}
+    )
+
+
+def _whose(recording) -> dict:
+    return {
+        "speaker": recording.speaker,
+        "name": recording.name,
+        "gender": recording.gender,
+        "session": recording.session,
+        "recording": "/".join(recording.path.parts[-2:]),
+    }
+
+
+def _words(about, recording) -> str:
+    return "; ".join(doubt.what for doubt in about[recording.session])
+
+
+def _cell(value) -> str:
+    """As it stands in the table."""
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
+def _speakers(cleaned, rejected, about, settings) -> list[dict]:
+    """Each with what there is of it, those with doubts first."""
+    by_speaker = defaultdict(list)
+    for item in (*cleaned, *rejected):
+        by_speaker[item.recording.speaker].append(item)
+    found = []
+    for speaker, own in sorted(by_speaker.items()):
+        good = [item for item in own if isinstance(item, CleanRecording)]
+        sessions = [item.recording.session for item in own]
+        found.append(
+            {
+                "id": speaker,
+                "name": own[0].recording.name,
+                "gender": own[0].recording.gender,
+                "sessions": sessions,
+                "raw": sum(item.raw_duration for item in good),
+                "kept": sum(item.duration for item in good),
+                "doubts": about[speaker],
+                "about": {session: about[session] for session in sessions},
+            }
+        )
+    return found
+
+
+def _players(cleaned, about, folder) -> dict[str, str]:
+    """Addresses of sound: carried for the doubtful first, or of files."""
+    order = sorted(cleaned, key=lambda item: not about[item.recording.session])
+    left, players = CARRIED, {}
+    for item in order:
+        if item.duration <= left:
+            left -= item.duration
+            players[item.recording.session] = _mp3(item.path)
+        else:
+            relative = os.path.relpath(item.path, folder)
+            players[item.recording.session] = quote(Path(relative).as_posix())
+    return players
+
+
+def _mp3(path: Path) -> str:
+    """Sound as the address of a player, which needs no file."""
+    sound, rate = soundfile.read(path, dtype="float32")
+    made = io.BytesIO()
+    soundfile.write(
+        made, sound, rate, format="MP3", compression_level=COMPRESSION
+    )
+    code = base64.b64encode(made.getvalue()).decode("ascii")
+    return f"data:audio/mpeg;base64,{code}"
+
+
+def _outline(item: CleanRecording) -> str:
+    """The waveform as an SVG path, 1000 wide and 100 high."""
+    count = max(1, len(item.outline))
+    upper = [
+        f"{1000 * place / count:.1f},{50 - height / 2:.0f}"
+        for place, height in enumerate(item.outline)
+    ]
+    lower = [
+        f"{1000 * place / count:.1f},{50 + height / 2:.0f}"
+        for place, height in reversed([*enumerate(item.outline)])
+    ]
+    return "M" + "L".join([*upper, *lower]) + "Z"
+
+
+def _histogram(cleaned) -> list[dict]:
+    """Stretches of speech by their length."""
+    seconds = np.array(
+        [stop - start for item in cleaned for start, stop in item.kept]
+    )
+    edges = np.array([0.0, *LENGTHS])
+    place = np.searchsorted(edges, seconds, side="right") - 1
+    found = []
+    for number, (low, high) in enumerate(itertools.pairwise(edges)):
+        own = seconds[place == number]
+        name = f"{low:g} to {high:g} s" if np.isfinite(high) else f"{low:g} s +"
+        found.append(
+            {"name": name, "count": len(own), "seconds": float(own.sum())}
+        )
+    return found

@@ -1,0 +1,296 @@
+"""Finds sound that recurs across recordings: jingles, adverts, intros.
+
+Landmarks as in Wang 2003, "An industrial-strength audio search algorithm":
+peaks of the spectrogram in pairs, whose frequencies and distance in time stay
+what they are through codecs, noise and a voice on top. Two recordings share a
+stretch where many of their landmarks are alike at one offset. Nobody says the
+same words with the same voice at the same speed twice, so speech does not
+recur.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import maximum_filter
+from scipy.signal import stft
+
+#: Hz of what is listened to: jingles are known by what lies below 4 kHz.
+RATE = 8000
+
+#: Samples of a spectrogram's frame, and from one to the next: 128 and 32 ms.
+FRAME, HOP = 1024, 256
+
+#: Seconds of a spectrogram's frame.
+STEP = HOP / RATE
+
+#: A peak is the highest within so many frames and bins to each side.
+NEAR_FRAMES, NEAR_BINS = 6, 12
+
+#: dB below the loudest of its block under which nothing is a peak.
+QUIET = 60.0
+
+#: Later peaks that each peak is paired with, frames that they are later by,
+#: and bins that they are apart at most.
+PARTNERS, LATEST, APART = 4, 63, 63
+
+#: Bins of 7.8 Hz that a landmark tells, low ones: room for nine bits.
+BINS = FRAME // 2
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """What is remembered of a recording.
+
+    Arguments
+    ---------
+    hashes : np.ndarray
+        Two frequencies and the time between them in one number, uint32,
+        (landmarks,).
+    frames : np.ndarray
+        Where each begins, in frames of ``STEP`` seconds, int32, (landmarks,),
+        rising.
+    """
+
+    hashes: np.ndarray
+    frames: np.ndarray
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """How alike two stretches have to be.
+
+    Arguments
+    ---------
+    min_seconds : float
+        Length of the shortest stretch that counts.
+    min_rate : float
+        Landmarks in common for a second of it.
+    max_gap : float
+        Seconds without any in common that end a stretch.
+    most : int
+        A landmark that occurs more often than that tells nothing.
+    """
+
+    min_seconds: float = 2.0
+    min_rate: float = 3.0
+    max_gap: float = 1.0
+    most: int = 200
+
+
+def landmarks(blocks: Iterable[np.ndarray]) -> Landmarks:
+    """Listen to a recording, in memory that does not grow with the sound.
+
+    Arguments
+    ---------
+    blocks : Iterable[np.ndarray]
+        Consecutive mono samples at ``RATE``, (samples,) each.
+
+    Returns
+    -------
+    Landmarks
+
+    Example
+    -------
+    >>> noise = np.random.default_rng(0).standard_normal(5 * RATE)
+    >>> whole, parts = landmarks([noise]), landmarks(np.split(noise, 8))
+    >>> bool((whole.hashes == parts.hashes).all()), len(whole.hashes) > 100
+    (True, True)
+    """
+    peaks = np.concatenate([np.zeros((0, 2), dtype=np.int64), *_peaks(blocks)])
+    hashes, frames = [], []
+    # The partners of each peak are the next ones that are near enough.
+    for later in range(1, PARTNERS * 4 + 1):
+        first, second = peaks[:-later], peaks[later:]
+        if not len(first):
+            break
+        time = second[:, 0] - first[:, 0]
+        bins = second[:, 1] - first[:, 1]
+        good = (time > 1) & (time <= LATEST) & (abs(bins) <= APART)
+        code = (first[:, 1] << 13) | ((bins + APART + 1) << 6) | time
+        hashes.append(np.where(good, code, -1))
+        frames.append(first[:, 0])
+    if not hashes:
+        return Landmarks(np.zeros(0, np.uint32), np.zeros(0, np.int32))
+    size = len(hashes[0])
+    table = np.full((len(hashes), size), -1)
+    for row, code in zip(table, hashes, strict=True):
+        row[: len(code)] = code
+    # Of each peak no more than PARTNERS.
+    good = (table >= 0) & ((table >= 0).cumsum(axis=0) <= PARTNERS)
+    partner, peak = np.nonzero(good)
+    order = peak.argsort(kind="stable")
+    return Landmarks(
+        table[partner, peak][order].astype(np.uint32),
+        peaks[peak[order], 0].astype(np.int32),
+    )
+
+
+def recurring(
+    recordings: Sequence[Landmarks], settings: Recurrence | None = None
+) -> list[list[tuple[float, float]]]:
+    """Find what recurs in other recordings, or later in the same one.
+
+    Arguments
+    ---------
+    recordings : Sequence[Landmarks]
+    settings : Recurrence or None
+        None for the default.
+
+    Returns
+    -------
+    list of list of (float, float)
+        Of each recording the stretches in seconds, in order, without overlap.
+
+    Example
+    -------
+    >>> rng = np.random.default_rng(0)
+    >>> jingle, first, second = rng.standard_normal((3, 6 * RATE))
+    >>> heard = [landmarks([first, jingle]), landmarks([jingle, second])]
+    >>> [[(round(a), round(b)) for a, b in own] for own in recurring(heard)]
+    [[(6, 12)], [(0, 6)]]
+    """
+    settings = settings or Recurrence()
+    found: list[list[tuple[float, float]]] = [[] for _ in recordings]
+    for left, right, offset, frames in _shared(recordings, settings):
+        for start, stop in _dense(frames, settings):
+            found[left].append((start, stop))
+            found[right].append((start + offset, stop + offset))
+    return [_joined(own) for own in found]
+
+
+def _peaks(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Frames and bins of the spectrogram's peaks, (peaks, 2), by time."""
+    # A stretch is looked at with its neighbours: what is a peak does not
+    # depend on where blocks begin.
+    lot, margin = 1024, NEAR_FRAMES
+    pending, done = np.zeros(0), 0  # frame at which pending begins
+    for block in (*blocks, None):
+        last = block is None
+        if not last:
+            pending = np.concatenate([pending, block])
+        while True:
+            count = 1 + (len(pending) - FRAME) // HOP
+            if count < lot + 2 * margin and not last:
+                break
+            count = min(count, lot + 2 * margin)
+            if count <= 0:
+                break
+            whole = last and count < lot + 2 * margin
+            levels = _levels(pending[: (count - 1) * HOP + FRAME])
+            own = _highest(levels)
+            begin = margin if done else 0
+            end = count if whole else count - margin
+            own = own[(own[:, 0] >= begin) & (own[:, 0] < end)]
+            yield own + np.array([done, 0])
+            if whole:
+                return
+            # The next lot begins where this one's answer ends.
+            step = end - margin
+            pending, done = pending[step * HOP :], done + step
+    return
+
+
+def _levels(samples: np.ndarray) -> np.ndarray:
+    """Spectrogram in dB, (frames, bins)."""
+    _, _, spectrum = stft(
+        samples,
+        nperseg=FRAME,
+        noverlap=FRAME - HOP,
+        boundary=None,
+        padded=False,
+    )
+    return 20 * np.log10(np.abs(spectrum[:BINS]).T + 1e-10)
+
+
+def _highest(levels: np.ndarray) -> np.ndarray:
+    """Where the peaks are, (peaks, 2), by time."""
+    size = (2 * NEAR_FRAMES + 1, 2 * NEAR_BINS + 1)
+    top = levels == maximum_filter(levels, size, mode="constant", cval=-np.inf)
+    # Digital silence is one plain; a codec's ripples are no peaks.
+    top &= levels > max(levels.max() - QUIET, -150.0)
+    return np.argwhere(top)
+
+
+def _shared(recordings, settings) -> Iterator[tuple]:
+    """Pairs of recordings, the offset in seconds, the frames of the first."""
+    lengths = [len(own.hashes) for own in recordings]
+    hashes = np.concatenate([own.hashes for own in recordings])
+    frames = np.concatenate([own.frames for own in recordings])
+    owners = np.repeat(np.arange(len(recordings)), lengths)
+    order = hashes.argsort(kind="stable")
+    hashes, frames, owners = hashes[order], frames[order], owners[order]
+    starts = np.flatnonzero(np.diff(hashes, prepend=hashes[:1] + 1))
+    counts = np.diff(starts, append=len(hashes))
+    # The number of its landmark's occurrence, and of all that it has.
+    size = np.repeat(counts, counts)
+    place = np.arange(len(hashes)) - np.repeat(starts, counts)
+    usable = size <= settings.most
+    parts = []
+    for later in range(1, settings.most):
+        first = np.flatnonzero(usable & (place + later < size))
+        if not len(first):
+            break
+        second = first + later
+        gap = frames[second] - frames[first]
+        # A note that is held is no recurrence.
+        other = (owners[first] != owners[second]) | (
+            abs(gap) * STEP > settings.min_seconds
+        )
+        first, second, gap = first[other], second[other], gap[other]
+        parts.append(
+            np.stack([owners[first], owners[second], gap, frames[first]])
+        )
+    if not parts:
+        return
+    pairs = np.concatenate(parts, axis=1)
+    # Of one recording, the later one is the second.
+    back = (pairs[0] == pairs[1]) & (pairs[2] < 0)
+    pairs[3, back] += pairs[2, back]
+    pairs[2, back] *= -1
+    least = settings.min_rate * settings.min_seconds
+    # Rounding puts a stretch's landmarks at two neighbouring offsets: both
+    # ways to join two of them are looked at.
+    for phase in (0, 1):
+        key = np.stack([pairs[0], pairs[1], (pairs[2] + phase) // 2])
+        order = np.lexsort((pairs[3], *key[::-1]))
+        own = key[:, order]
+        edges = np.flatnonzero(
+            np.r_[True, (own[:, 1:] != own[:, :-1]).any(axis=0), True]
+        )
+        for start, stop in itertools.pairwise(edges):
+            if stop - start < least:
+                continue
+            rows = order[start:stop]
+            left, right, gap, when = pairs[:, rows]
+            yield left[0], right[0], gap.mean() * STEP, when
+
+
+def _dense(frames, settings) -> Iterator[tuple[float, float]]:
+    """Stretches of seconds that hold enough of these frames, sorted."""
+    times = frames * STEP
+    ends = np.flatnonzero(np.diff(times) > settings.max_gap)
+    for own in np.split(times, ends + 1):
+        # A landmark reaches over its frame.
+        start, stop = own[0], own[-1] + FRAME / RATE
+        seconds = stop - start
+        if (
+            seconds >= settings.min_seconds
+            and len(np.unique(own)) >= settings.min_rate * seconds / PARTNERS
+            and len(own) >= settings.min_rate * seconds
+        ):
+            yield float(start), float(stop)
+
+
+def _joined(stretches: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The same without overlap, in order."""
+    joined: list[tuple[float, float]] = []
+    for start, stop in sorted(stretches):
+        if joined and start <= joined[-1][1]:
+            start, last = joined.pop()
+            stop = max(stop, last)
+        joined.append((start, stop))
+    return joined
