@@ -112,7 +112,9 @@ def prepare_youtube(
     )
     short_ones: list[CleanRecording] = []
     if clips_folder:
-        uncut = replace(cleaning, trim_start=0.0, trim_end=0.0)
+        uncut = replace(
+            cleaning, trim_start=0.0, trim_end=0.0, cut_recurring=False
+        )
         short_ones, rejected_clips = clean_corpus(
             recordings["clips_folder"],
             save / "clean_clips",

@@ -71,7 +71,7 @@ def doubts_about(
     """
     found = [
         Doubt(
-            WRONG,
+            KNOW if item.excluded else WRONG,
             item.recording.session,
             f"is not used: {item.reason}",
             "mend or replace the file, or take it away",

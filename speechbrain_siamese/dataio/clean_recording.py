@@ -6,11 +6,10 @@ small JSON file beside it says what it was made from.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -31,15 +30,22 @@ from speechbrain_siamese.dataio.quality import (
     Outline,
     QualityMeter,
 )
-from speechbrain_siamese.dataio.recordings import Recording
+from speechbrain_siamese.dataio.recordings import EXCLUDED, Cut, Recording
 from speechbrain_siamese.dataio.vocals import separate_vocals
 from speechbrain_siamese.dataio.voice_activity import VoiceFinder, voice_finder
 from speechbrain_siamese.utils.folder_claim import FolderClaim
-from speechbrain_siamese.utils.whole_file import whole_file, write_wav
+from speechbrain_siamese.utils.whole_file import (
+    file_digest,
+    whole_file,
+    write_wav,
+)
 
 # Part of every key: a change of method here rebuilds what older code made.
 MADE_BY = "speechbrain_siamese.dataio.corpus 3"
 CHUNK = 1 << 20
+
+#: Seconds below which what a cut leaves of a stretch is dropped.
+SHORTEST = 0.3
 
 #: Of a recording's outline.
 POINTS = 400
@@ -99,6 +105,12 @@ class Rejected:
     recording: Recording
     reason: str
 
+    @property
+    def excluded(self) -> bool:
+        """Whether the user wants nothing of it."""
+        whole = Cut(0.0, math.inf, EXCLUDED)
+        return whole in self.recording.cut
+
 
 class _Unusable(Exception):
     """Says why a recording is rejected."""
@@ -142,7 +154,8 @@ def clean_recording(
                 recording,
                 "unreadable: a link that leads nowhere, a pipe or a device",
             )
-        key = _key(recording.path, settings)
+        cuts = [asdict(cut) for cut in recording.cut]
+        key = file_digest(recording.path, MADE_BY, asdict(settings), cuts)
     except OSError as error:
         # Not remembered: it may be readable next time.
         return Rejected(recording, f"unreadable: {error.strerror or error}")
@@ -228,7 +241,7 @@ def _build(
             total, peak = _spool(
                 recording, spool, settings, outline.add, finder.add, meter.add
             )
-            stretches = _stretches(total, finder, peak, settings)
+            stretches = _stretches(total, finder, peak, settings, recording)
         except _Unusable as error:
             audio_path.unlink(missing_ok=True)
             return {"rejected": str(error)}
@@ -297,7 +310,11 @@ def _finite_blocks(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
 
 
 def _stretches(
-    total: int, finder: VoiceFinder, peak: float, settings: CleaningSettings
+    total: int,
+    finder: VoiceFinder,
+    peak: float,
+    settings: CleaningSettings,
+    recording: Recording,
 ) -> list[tuple[int, int]]:
     """Sample ranges of the original to keep."""
     rate = settings.sample_rate
@@ -316,13 +333,59 @@ def _stretches(
             f"silent: no sound in {(last - first) / rate:.1f} s between the "
             f"cuts, the peak behind trim_start is {level}"
         )
+    found = without(
+        [(start + first, stop + first) for start, stop in found],
+        [(cut.start * rate, cut.stop * rate) for cut in recording.cut],
+        round(SHORTEST * rate),
+    )
+    if not found:
+        why = sorted({cut.why for cut in recording.cut})
+        raise _Unusable(f"nothing is left of it ({', '.join(why)})")
     left = sum(stop - start for start, stop in found) / rate
     if left < settings.min_duration:
         raise _Unusable(
             f"too short: {left:.2f} s left of {seconds:.1f} s, min_duration "
             f"is {settings.min_duration:g} s"
         )
-    return [(start + first, stop + first) for start, stop in found]
+    return found
+
+
+def without(
+    stretches: Sequence[tuple[int, int]],
+    cuts: Sequence[tuple[float, float]],
+    shortest: int,
+) -> list[tuple[int, int]]:
+    """Take cuts out of stretches.
+
+    Arguments
+    ---------
+    stretches : Sequence[tuple[int, int]]
+        First sample and the one behind the last of each, in order.
+    cuts : Sequence[tuple[float, float]]
+        The same of what is not wanted, in any order; may be infinite.
+    shortest : int
+        Samples below which what a cut leaves is dropped, too.
+
+    Returns
+    -------
+    list[tuple[int, int]]
+
+    Example
+    -------
+    >>> without([(0, 10), (20, 30)], [(5, 7), (25, float("inf"))], 4)
+    [(0, 5), (20, 25)]
+    """
+    left = list(stretches)
+    for begin, end in cuts:
+        parts = []
+        for start, stop in left:
+            if end <= start or begin >= stop:
+                parts.append((start, stop))
+                continue
+            around = ((start, round(begin)), (round(min(end, stop)), stop))
+            parts += [(a, b) for a, b in around if b - a >= shortest]
+        left = parts
+    return left
 
 
 def _parts(
@@ -341,16 +404,6 @@ def _parts(
             part = np.frombuffer(spool.read(count * size), dtype=np.float32)
             whole = np.rint(part * scale).clip(-32768, 32767)
             yield whole.astype(np.int16)
-
-
-def _key(path: Path, settings: CleaningSettings) -> str:
-    """Hash of what the cleaned audio depends on: source and settings."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps([MADE_BY, asdict(settings)]).encode())
-    with open(path, "rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _same_size(note: dict, audio_path: Path) -> bool:

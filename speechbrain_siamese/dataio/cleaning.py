@@ -63,6 +63,8 @@ class CleaningSettings:
     vad : str | None
         ``silero`` finds speech by Silero's network in place of the level;
         then the threshold does not count.
+    cut_recurring : bool
+        Whether sound that recurs in other recordings is cut: jingles, adverts.
     min_duration : float
         Seconds that must remain, or the recording is rejected.
 
@@ -82,10 +84,11 @@ class CleaningSettings:
     seek_step: float = 0.01
     separate_vocals: bool = False
     vad: str | None = None
+    cut_recurring: bool = False
     min_duration: float = 1.0
 
     def __post_init__(self):
-        for key in ("silence_relative", "separate_vocals"):
+        for key in ("silence_relative", "separate_vocals", "cut_recurring"):
             if not isinstance(getattr(self, key), bool):
                 raise ValueError(
                     f"{key} is {getattr(self, key)!r}, expected True or False"

@@ -22,6 +22,7 @@ from speechbrain_siamese.dataio.clean_recording import (
     read_note,
 )
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
+from speechbrain_siamese.dataio.jingles import cut_recurring
 from speechbrain_siamese.dataio.recordings import Recording
 from speechbrain_siamese.utils.folder_claim import FolderClaim
 from speechbrain_siamese.utils.parallel import run_each
@@ -97,6 +98,10 @@ def clean_corpus(
         output.mkdir(parents=True, exist_ok=True)
         claim = FolderClaim(output)
         _sweep(recordings, output)
+        if settings.cut_recurring:
+            recordings = cut_recurring(
+                recordings, output, n_jobs, backend, progressbar
+            )
         done = run_each(
             partial(
                 clean_recording, output=output, settings=settings, claim=claim

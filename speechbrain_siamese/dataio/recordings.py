@@ -7,6 +7,7 @@ without spaces, so that manifests, trial lists and RTTM files can hold them.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -15,7 +16,10 @@ from pathlib import Path
 
 from speechbrain.utils.logger import get_logger
 
-from speechbrain_siamese.dataio.user_tables import read_user_table
+from speechbrain_siamese.dataio.user_tables import (
+    read_user_table,
+    seconds_of,
+)
 
 logger = get_logger(__name__)
 
@@ -36,10 +40,34 @@ LAYOUT = (
     "speaker,name,gender"
 )
 
+TABLES = ("speakers.csv", "exclude.csv")
+"""What may lie beside the speakers' folders."""
+
 # Ids become names of folders and files; file systems stop at 255 bytes, and
 # endings need room.
 MAX_SPEAKER = 60
 MAX_SESSION = 120
+
+
+#: Why stretches are cut.
+EXCLUDED, RECURS = "excluded", "recurs"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A stretch that is not wanted.
+
+    Arguments
+    ---------
+    start, stop : float
+        Seconds of the recording; ``stop`` may be infinite.
+    why : str
+        ``EXCLUDED`` by the user, or ``RECURS`` in other recordings.
+    """
+
+    start: float
+    stop: float
+    why: str
 
 
 @dataclass(frozen=True)
@@ -59,6 +87,8 @@ class Recording:
         not count; begins with the speaker's id.
     path : Path
         The file.
+    cut : tuple of Cut
+        What of it is not wanted.
     """
 
     speaker: str
@@ -66,6 +96,7 @@ class Recording:
     gender: str
     session: str
     path: Path
+    cut: tuple[Cut, ...] = ()
 
 
 def ascii_id(text: str) -> str:
@@ -111,7 +142,9 @@ def find_recordings(data_folder: str | Path) -> list[Recording]:
     data_folder : str | Path
         Folder with one folder per speaker, the recordings directly in it,
         and optionally ``speakers.csv`` with the columns ``speaker`` (name of
-        the folder), ``name`` and ``gender``.
+        the folder), ``name`` and ``gender``, and ``exclude.csv`` with
+        ``recording`` (``<folder>/<file>``) and optionally ``start`` and
+        ``stop`` of what is not wanted of it.
 
     Returns
     -------
@@ -120,7 +153,7 @@ def find_recordings(data_folder: str | Path) -> list[Recording]:
     Raises
     ------
     ValueError
-        If the folder is missing or holds no recording, or ``speakers.csv``
+        If the folder is missing or holds no recording, or one of its tables
         can't be understood.
     """
     root = Path(data_folder)
@@ -144,6 +177,15 @@ def find_recordings(data_folder: str | Path) -> list[Recording]:
         )
 
     people = read_speakers(root / "speakers.csv")
+    excluded = read_excluded(root / "exclude.csv")
+    gone = sorted(excluded.keys() - {_key(path) for path in files})
+    if gone:
+        logger.warning(
+            "%s names %d recordings that are not there: %s",
+            root / "exclude.csv",
+            len(gone),
+            ", ".join(gone[:10]),
+        )
     folders = sorted({_nfc(path.parent.name) for path in files})
     unknown = sorted(set(people) - set(folders))
     if unknown:
@@ -176,6 +218,7 @@ def find_recordings(data_folder: str | Path) -> list[Recording]:
                 gender=gender,
                 session=sessions[_key(path)],
                 path=path,
+                cut=excluded.get(_key(path), ()),
             )
         )
     return sorted(recordings, key=lambda recording: recording.session)
@@ -185,7 +228,7 @@ def _audio_files(root: Path) -> tuple[list[Path], Counter]:
     """The recordings below ``root`` and a count of what else lies there."""
     files, ignored = [], Counter()
     for entry in sorted(root.iterdir()):
-        if entry.name.startswith(".") or entry.name == "speakers.csv":
+        if entry.name.startswith(".") or entry.name in TABLES:
             continue
         if not entry.is_dir():
             ignored["beside the speakers' folders"] += 1
@@ -234,6 +277,50 @@ def read_speakers(path: Path) -> dict[str, tuple[str, str]]:
             )
         people[speaker] = cells.get("name", ""), cells.get("gender", "")
     return people
+
+
+def read_excluded(path: Path) -> dict[str, tuple[Cut, ...]]:
+    """What the user does not want.
+
+    Arguments
+    ---------
+    path : Path
+        ``exclude.csv`` with the columns ``recording`` (``<folder>/<file>``)
+        and optionally ``start`` and ``stop``, as ``seconds_of`` reads them;
+        others are for people. Without times all of the recording is meant.
+        The file need not exist.
+
+    Returns
+    -------
+    dict of str : tuple of Cut
+        By the recording's folder and file.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be understood.
+    """
+    if not path.is_file():
+        return {}
+    expected = (
+        "'recording' (<folder>/<file>) and optionally 'start' and 'stop' "
+        "(seconds, or hours:minutes:seconds)"
+    )
+    found: dict[str, tuple[Cut, ...]] = {}
+    for line, cells in read_user_table(path, ["recording"], expected):
+        try:
+            start = seconds_of(cells.get("start") or "0")
+            stop = seconds_of(cells["stop"]) if cells.get("stop") else math.inf
+        except ValueError as error:
+            raise ValueError(f"{path}, line {line}: {error}") from error
+        if stop <= start:
+            raise ValueError(
+                f"{path}, line {line}: stop is {stop:g} s and start "
+                f"{start:g} s: stop has to be later"
+            )
+        name = cells["recording"].replace("\\", "/")
+        found[name] = (*found.get(name, ()), Cut(start, stop, EXCLUDED))
+    return found
 
 
 def _distinct(ids: dict[str, str], longest: int) -> dict[str, str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from speechbrain_siamese.dataio.user_tables import read_user_table
+from speechbrain_siamese.dataio.user_tables import (
+    read_user_table,
+    seconds_of,
+)
 
 EXPECTED = (
     "'speaker' and 'url', and optionally 'start' and 'stop' (seconds, or "
@@ -104,43 +107,3 @@ def _source(cells: dict[str, str]) -> Source:
             "stop has to be later"
         )
     return Source(speaker, url, start, stop, cells.get("gender", ""))
-
-
-def seconds_of(text: str) -> float:
-    """Seconds of a time that a person wrote.
-
-    Arguments
-    ---------
-    text : str
-        Seconds, or minutes:seconds, or hours:minutes:seconds.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        If it is none of these.
-
-    Example
-    -------
-    >>> seconds_of("1:02:15.5"), seconds_of("75")
-    (3735.5, 75.0)
-    """
-    parts = text.split(":")
-    try:
-        # float() takes "nan", "1e3" and " 1", too, which nobody writes here.
-        if len(parts) > 3 or not all(
-            part.replace(".", "", 1).isdecimal() for part in parts
-        ):
-            raise ValueError
-        seconds = 0.0
-        for part in parts:
-            seconds = 60 * seconds + float(part)
-    except ValueError as error:
-        raise ValueError(
-            f"{text!r} is no time; expected seconds (75.5) or "
-            "hours:minutes:seconds (0:01:15.5)"
-        ) from error
-    return seconds

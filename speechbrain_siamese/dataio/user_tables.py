@@ -78,3 +78,43 @@ def read_user_table(
                     f"{expected}"
                 )
         yield reader.line_num, cells
+
+
+def seconds_of(text: str) -> float:
+    """Seconds of a time that a person wrote.
+
+    Arguments
+    ---------
+    text : str
+        Seconds, or minutes:seconds, or hours:minutes:seconds.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+
+    Example
+    -------
+    >>> seconds_of("1:02:15.5"), seconds_of("75")
+    (3735.5, 75.0)
+    """
+    parts = text.split(":")
+    try:
+        # float() takes "nan", "1e3" and " 1", too, which nobody writes here.
+        if len(parts) > 3 or not all(
+            part.replace(".", "", 1).isdecimal() for part in parts
+        ):
+            raise ValueError
+        seconds = 0.0
+        for part in parts:
+            seconds = 60 * seconds + float(part)
+    except ValueError as error:
+        raise ValueError(
+            f"{text!r} is no time; expected seconds (75.5) or "
+            "hours:minutes:seconds (0:01:15.5)"
+        ) from error
+    return seconds

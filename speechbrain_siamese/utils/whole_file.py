@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 import os
 import uuid
 import wave
@@ -14,6 +16,9 @@ import numpy as np
 
 #: Ending of a file that is being written; such a file may always be deleted.
 PARTIAL = ".partial"
+
+#: Bytes that are read at a time.
+CHUNK = 1 << 20
 
 
 @contextmanager
@@ -52,6 +57,33 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def file_digest(path: str | Path, *more: object) -> str:
+    """Hash of a file's bytes, and of what else its key depends on.
+
+    Arguments
+    ---------
+    path : str or Path
+    *more
+        What JSON can hold.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(json.dumps(more).encode())
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def remove_partials(folder: str | Path) -> None:

@@ -1,0 +1,125 @@
+"""Cuts what recurs across a corpus: each recording is listened to once."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from speechbrain.utils.logger import get_logger
+
+from speechbrain_siamese.dataio.decoding import DecodingError, decode_blocks
+from speechbrain_siamese.dataio.recordings import RECURS, Cut, Recording
+from speechbrain_siamese.dataio.recurrence import (
+    RATE,
+    Landmarks,
+    landmarks,
+    recurring,
+)
+from speechbrain_siamese.utils.parallel import run_each
+from speechbrain_siamese.utils.progress import show_progress
+from speechbrain_siamese.utils.whole_file import file_digest, whole_file
+
+logger = get_logger(__name__)
+
+#: Folder of what is remembered of recordings, in that of the cleaned audio.
+FOLDER = ".landmarks"
+
+_NOTHING = Landmarks(np.zeros(0, np.uint32), np.zeros(0, np.int32))
+
+
+def cut_recurring(
+    recordings: Sequence[Recording],
+    output: str | Path,
+    n_jobs: int = 1,
+    backend: Mapping[str, object] | None = None,
+    progressbar: bool = True,
+) -> list[Recording]:
+    """Find what recurs, and mark it to be cut.
+
+    Arguments
+    ---------
+    recordings : Sequence[Recording]
+    output : str or Path
+        Folder of the cleaned audio; what was listened to is remembered there.
+    n_jobs : int
+        Recordings at the same time, -1 for one per core.
+    backend : Mapping or None
+        As for ``run_each``.
+    progressbar : bool
+        Whether to show how much is done.
+
+    Returns
+    -------
+    list of Recording
+        The same in their order, with more cuts. What cannot be decoded has
+        none.
+    """
+    folder = Path(output) / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {f"{recording.session}.npz" for recording in recordings}
+    for path in folder.glob("*.npz"):
+        if path.name not in wanted:
+            path.unlink()
+    done = run_each(
+        partial(_listen, folder=folder),
+        recordings,
+        n_jobs,
+        backend,
+        lost=lambda _: _NOTHING,
+    )
+    sizes = [
+        recording.path.stat().st_size if recording.path.is_file() else 0
+        for recording in recordings
+    ]
+    heard = dict(
+        show_progress(done, sizes, lambda _: 0.0, "Listening", progressbar)
+    )
+    found = recurring([heard[place] for place in range(len(recordings))])
+    seconds = sum(stop - start for own in found for start, stop in own)
+    logger.info(
+        "%s: %.1f min that recur in other recordings are cut from %d of %d",
+        output,
+        seconds / 60,
+        sum(bool(own) for own in found),
+        len(recordings),
+    )
+    return [
+        replace(
+            recording,
+            cut=recording.cut
+            + tuple(Cut(start, stop, RECURS) for start, stop in own),
+        )
+        for recording, own in zip(recordings, found, strict=True)
+    ]
+
+
+def _listen(recording: Recording, folder: Path) -> Landmarks:
+    """Landmarks of one recording, from an earlier run where it is the same."""
+    path = folder / f"{recording.session}.npz"
+    try:
+        key = file_digest(recording.path)
+        found = _remembered(path, key)
+        if found is None:
+            found = landmarks(decode_blocks(recording.path, RATE))
+            with whole_file(path) as part, open(part, "wb") as file:
+                np.savez(
+                    file, key=key, hashes=found.hashes, frames=found.frames
+                )
+    except (DecodingError, PermissionError, FileNotFoundError):
+        return _NOTHING  # cleaning tells what is wrong with it
+    return found
+
+
+def _remembered(path: Path, key: str) -> Landmarks | None:
+    """What an earlier run has written; None if it is of another file."""
+    try:
+        with np.load(path) as kept:
+            if str(kept["key"]) == key:
+                return Landmarks(kept["hashes"], kept["frames"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        logger.debug("%s: there is none, or half of one", path)
+    return None
