@@ -1,0 +1,110 @@
+"""Wrong speakers that were planted are found before all that is right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from speechbrain_siamese.processing.suspects import (
+    Pair,
+    Stretch,
+    Windows,
+    likeness,
+    shown_first,
+    suspicious_pairs,
+    suspicious_stretches,
+    unit_directions,
+)
+
+SPEAKERS, RECORDINGS, WINDOWS, DIM = 12, 3, 20, 32
+
+
+@pytest.fixture
+def corpus():
+    """Voices with rooms of their own: directions, noise; no two alike."""
+    rng = np.random.default_rng(0)
+    voices = rng.standard_normal((SPEAKERS, DIM))
+    rooms = rng.standard_normal((SPEAKERS * RECORDINGS, DIM))
+    speakers = np.repeat(np.arange(SPEAKERS), RECORDINGS * WINDOWS)
+    recordings = np.repeat(np.arange(SPEAKERS * RECORDINGS), WINDOWS)
+    noise = rng.standard_normal((len(speakers), DIM))
+    sound = voices[speakers] + 0.5 * rooms[recordings] + 0.8 * noise
+    return Windows(sound, speakers, recordings), voices, rng
+
+
+def test_swapped_recordings_come_first(corpus):
+    windows, _, _ = corpus
+    speakers = windows.speakers.copy()
+    # Recording 0 is speaker 0's, 3 is speaker 1's: now the other way round.
+    speakers[windows.recordings == 0] = 1
+    speakers[windows.recordings == 3] = 0
+    found = suspicious_stretches(
+        Windows(windows.embeddings, speakers, windows.recordings)
+    )
+    assert {(one.recording, one.like) for one in found[:2]} == {(0, 0), (3, 1)}
+    assert all(one.whole for one in found[:2])
+    assert found[1].suspicion > 2 * found[2].suspicion if found[2:] else True
+
+
+def test_a_stretch_of_somebody_else_is_found_where_it_is(corpus):
+    windows, voices, rng = corpus
+    sound = windows.embeddings.copy()
+    place = np.flatnonzero(windows.recordings == 7)[5:12]
+    sound[place] = voices[9] + 0.8 * rng.standard_normal((7, DIM))
+    first = suspicious_stretches(
+        Windows(sound, windows.speakers, windows.recordings)
+    )[0]
+    assert (first.recording, first.like, first.whole) == (7, 9, False)
+    assert abs(first.first - place[0]) <= 1
+    assert abs(first.last - place[-1]) <= 1
+
+
+def test_one_voice_under_two_names_is_the_first_pair(corpus):
+    windows, _, _ = corpus
+    speakers = windows.speakers.copy()
+    # The third recording of speaker 4 has a name of its own.
+    speakers[windows.recordings == 14] = SPEAKERS
+    split = Windows(windows.embeddings, speakers, windows.recordings)
+    first, second = suspicious_pairs(split)[:2]
+    assert (first.first, first.second) == (4, SPEAKERS)
+    assert first.suspicion > second.suspicion + 0.1
+
+
+def test_likeness_is_that_of_a_loop(corpus):
+    windows, _, _ = corpus
+    unit = unit_directions(windows.embeddings)
+    own, others = likeness(windows)
+    for place in (0, 333, len(unit) - 1):
+        mine = (windows.speakers == windows.speakers[place]) & (
+            windows.recordings != windows.recordings[place]
+        )
+        mean = np.mean([unit[place] @ one for one in unit[mine]])
+        assert own[place] == pytest.approx(mean)
+        speaker = (windows.speakers[place] + 1) % SPEAKERS
+        theirs = unit[windows.speakers == speaker]
+        mean = np.mean([unit[place] @ one for one in theirs])
+        assert others[place, speaker] == pytest.approx(mean)
+        assert others[place, windows.speakers[place]] == -np.inf
+
+
+def test_a_single_recording_is_held_against_itself():
+    rng = np.random.default_rng(1)
+    voices = rng.standard_normal((3, DIM))
+    speakers = np.repeat([0, 1, 2], 20)
+    sound = voices[speakers] + 0.5 * rng.standard_normal((60, DIM))
+    sound[5:12] = voices[1] + 0.5 * rng.standard_normal((7, DIM))
+    found = suspicious_stretches(Windows(sound, speakers, speakers))
+    assert (found[0].recording, found[0].like) == (0, 1)
+    assert (found[0].first, found[0].last) == (5, 11)
+
+
+def test_too_few_windows_are_passed_over():
+    sound = np.eye(4)
+    windows = Windows(sound, np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]))
+    assert suspicious_stretches(windows) == []
+
+
+def test_rows_of_both_kinds_stand_in_one_list():
+    stretch = Stretch(0.2, 0, 0, 9, True, 1)
+    pairs = [Pair(0.3, 0, 1), Pair(-0.5, 0, 2)]
+    assert shown_first([stretch], pairs, 2) == [pairs[0], stretch]
