@@ -21,6 +21,7 @@ from speechbrain_siamese.commands.common import (
     told_errors,
     trust_option,
 )
+from speechbrain_siamese.commands.corpus import audit
 from speechbrain_siamese.commands.people import enroll, gallery, identify
 from speechbrain_siamese.commands.time_line import changes, label
 
@@ -34,7 +35,7 @@ def main():
     """
 
 
-for command in (enroll, identify, gallery, changes, label):
+for command in (audit, enroll, identify, gallery, changes, label):
     main.add_command(command)
 
 

@@ -165,7 +165,8 @@ def clean_recording(
         # The old note goes first: new audio must never meet it.
         note_path.unlink(missing_ok=True)
         note = _build(recording, audio_path, settings, claim)
-        note.update(made_by=MADE_BY, key=key)
+        name = "/".join(recording.path.parts[-2:])
+        note.update(made_by=MADE_BY, key=key, recording=name)
         # Audio first: audio without its note is made again.
         with whole_file(note_path) as partial:
             partial.write_text(json.dumps(note), encoding="utf-8")

@@ -110,7 +110,48 @@ def teacher_targets(
     hop_seconds: float,
     speed_perturb: SpeedPerturb | None = None,
 ) -> TeacherTargets:
-    """Let the teacher listen to all rows, unless it has done so before.
+    """What a teacher says of all rows, to be looked up in training.
+
+    Arguments
+    ---------
+    teacher, rows, sample_rate, folder, window_seconds, hop_seconds
+        As for ``window_embeddings``.
+    speed_perturb : SpeedPerturb or None
+        As there; with it targets have an axis for its speeds.
+
+    Returns
+    -------
+    TeacherTargets
+
+    Raises
+    ------
+    ValueError
+        As ``window_embeddings``.
+    """
+    grid, found = window_embeddings(
+        teacher,
+        rows,
+        sample_rate,
+        folder,
+        window_seconds,
+        hop_seconds,
+        speed_perturb,
+    )
+    if not speed_perturb:
+        found = found[:, 0]
+    return TeacherTargets(list(rows), grid, torch.from_numpy(found))
+
+
+def window_embeddings(
+    teacher: Teacher,
+    rows: Mapping[str, Mapping],
+    sample_rate: int,
+    folder: str | Path,
+    window_seconds: float,
+    hop_seconds: float,
+    speed_perturb: SpeedPerturb | None = None,
+) -> tuple[WindowGrid, np.ndarray]:
+    """Let an encoder listen to all rows, unless it has done so before.
 
     What a killed run has done for a minute or more is kept.
 
@@ -118,8 +159,7 @@ def teacher_targets(
     ---------
     teacher : Teacher
     rows : Mapping[str, Mapping]
-        The dataset's ``data``: by id, the path ``wav``, and ``start`` and
-        ``stop`` in samples.
+        By id, the path ``wav``, and ``start`` and ``stop`` in samples.
     sample_rate : int
         Of the files, Hz.
     folder : str or Path
@@ -131,11 +171,15 @@ def teacher_targets(
         From one window to the next.
     speed_perturb : SpeedPerturb or None
         SpeechBrain's. With it the teacher hears every window at each of its
-        speeds, and targets have an axis for them.
+        speeds.
 
     Returns
     -------
-    TeacherTargets
+    WindowGrid
+        Over the rows.
+    np.ndarray
+        (windows, speeds, dim), float32, one speed without ``speed_perturb``;
+        NaN where there is none.
 
     Raises
     ------
@@ -185,9 +229,7 @@ def teacher_targets(
         [[cache.found.get(key, nothing) for key in own] for own, _ in heard],
         axis=1,
     )
-    if not speed_perturb:
-        found = found[:, 0]
-    return TeacherTargets(names, grid, torch.from_numpy(found))
+    return grid, found
 
 
 def _stamps(rows) -> list:

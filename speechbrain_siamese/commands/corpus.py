@@ -1,0 +1,76 @@
+"""``siamese audit``: is everybody who their folder says?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from speechbrain_siamese.commands.common import (
+    json_option,
+    open_model,
+    tell,
+    told_errors,
+)
+
+
+@click.command()
+@click.option(
+    "--source",
+    envvar="SIAMESE_SOURCE",
+    metavar="EXPORT",
+    help="An export of ours, loaded without running any code of it. "
+    "[environment: SIAMESE_SOURCE]",
+)
+@click.option(
+    "--encoder",
+    metavar="NAME",
+    help="In its place any speaker encoder that SpeechBrain loads, from a "
+    "folder or the hub: speechbrain/spkrec-ecapa-voxceleb. Runs its code.",
+)
+@json_option
+@click.option("--top", default=20, show_default=True, help="Rows to tell.")
+@click.argument("prepared", type=click.Path(exists=True, file_okay=False))
+@told_errors
+def audit(source, encoder, as_json, top, prepared):
+    """List what does not sound like the rest of its speaker.
+
+    PREPARED is the folder that training has prepared. Recordings, stretches,
+    and pairs of speakers who sound like one person, the most suspicious first;
+    all of them go to PREPARED/suspects.csv, too. Listen, and copy what is
+    wrong into exclude.csv beside the speakers' folders.
+
+    Example: siamese audit --encoder=speechbrain/spkrec-ecapa-voxceleb
+    results/mine/prepared
+    """
+    from speechbrain_siamese.inference import audit as auditing
+    from speechbrain_siamese.inference.teacher import Teacher, open_teacher
+
+    if encoder:
+        listener = open_teacher(encoder, Path(prepared) / "audit")
+    elif source:
+        model = open_model(source)
+        listener = Teacher(
+            lambda wavs: model.encode_batch(wavs).squeeze(1),
+            model.audio_normalizer.sample_rate,
+            model.fingerprint,
+        )
+    else:
+        raise ValueError(
+            "no model is named: give --source=<export> or --encoder=<name>"
+        )
+    found = auditing.audit(listener, prepared)
+    table = Path(prepared) / "suspects.csv"
+    auditing.write_suspects(found, table)
+    lines = [f"all {len(found)} rows: {table}"]
+    for one in found[:top]:
+        what = f"{one.speaker} and {one.like} may be one person"
+        if one.recording:
+            what = f"{one.recording}, said to be {one.speaker}"
+            if one.start is not None:
+                what += f", from {one.start:.1f} to {one.stop:.1f} s"
+            what += f", sounds like {one.like}"
+        lines.append(f"{one.suspicion:7.3f}  {what}")
+    rows = [asdict(one) for one in found[:top]]
+    tell({"suspects": rows}, as_json, "\n".join(lines))

@@ -1,0 +1,184 @@
+"""What the report says of recordings that have something wrong with them."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import io
+import re
+
+import numpy as np
+import pytest
+import soundfile
+
+from speechbrain_siamese.corpus_report.doubts import doubts_about
+from speechbrain_siamese.corpus_report.page import clock, write_report
+from speechbrain_siamese.dataio.cleaning import CleaningSettings
+from speechbrain_siamese.dataio.corpus import clean_corpus
+from speechbrain_siamese.dataio.recordings import find_recordings
+from speechbrain_siamese.utils.whole_file import write_wav
+
+RATE = 16000
+SETTINGS = CleaningSettings(trim_start=1.0, trim_end=1.0)
+
+
+def talk(seconds, level=0.3, hush=1e-4, share=0.6, seed=0):
+    """Noise that comes and goes once a second."""
+    steps = np.arange(round(seconds * RATE))
+    loud = (steps % RATE) < share * RATE
+    noise = np.random.default_rng(seed).uniform(-1, 1, len(steps))
+    return noise * np.where(loud, level, hush)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Folder of recordings of which all but the first have a fault."""
+    sounds = {
+        "good/1.wav": (talk(60), RATE),
+        "good/2.wav": (talk(60, seed=1), RATE),
+        "loud/1.wav": (talk(70, level=3.0, seed=2).clip(-1, 1), RATE),
+        "noisy/1.wav": (talk(70, level=0.3, hush=0.15, seed=3), RATE),
+        "quiet/1.wav": (talk(70, level=0.003, hush=1e-6, seed=4), RATE),
+        "hush/1.wav": (talk(70, share=0.1, seed=5), RATE),
+        "full/1.wav": (talk(70, share=1.0, seed=6), RATE),
+        "phone/1.wav": (talk(70, seed=7)[::2], RATE // 2),
+        "short/1.wav": (talk(14, seed=8), RATE),
+        "copy/other <name>.wav": (talk(60), RATE),
+        "silent/1.wav": (np.zeros(20 * RATE), RATE),
+    }
+    for name, (sound, rate) in sounds.items():
+        path = tmp_path / "raw" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = (32767 * sound.clip(-1, 1)).astype(np.int16)
+        write_wav(path, [whole], rate)
+    return tmp_path
+
+
+def report_of(folder):
+    """Write the report; gives the doubts by what they are about."""
+    cleaned, rejected = clean_corpus(
+        find_recordings(folder / "raw"), folder / "out" / "clean", SETTINGS
+    )
+    doubts = write_report(cleaned, rejected, SETTINGS, folder / "out")
+    assert doubts == doubts_about(cleaned, rejected, SETTINGS)
+    return doubts
+
+
+def test_every_fault_is_told_with_what_to_do(corpus):
+    doubts = report_of(corpus)
+    told = {(doubt.about.split("-")[0], doubt.what) for doubt in doubts}
+    for about, what in (
+        ("copy", r"is the same file as good-1, under another name"),
+        ("loud", r"% of its samples are at full scale"),
+        ("noisy", r"its voice is only \d dB above its noise"),
+        ("quiet", r"as quiet as -5\d dBFS"),
+        ("hush", r"\d+ % between the cuts is left"),
+        ("full", r"it has no pause"),
+        ("phone", r"no more than 8 kHz"),
+        ("short", r"has \d+ s of speech"),
+        ("short", r"has one recording only"),
+        ("silent", r"is not used: silent"),
+    ):
+        assert any(
+            one == about and re.search(what, text) for one, text in told
+        ), (about, what, told)
+    assert not [text for one, text in told if one == "good"]
+    assert all(doubt.todo for doubt in doubts)
+    order = [doubt.urgency for doubt in doubts]
+    assert order == sorted(order, key=["wrong", "check", "to know"].index)
+
+
+def test_the_table_adds_up(corpus):
+    report_of(corpus)
+    with open(corpus / "out" / "report.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 11
+    for row in rows:
+        if row["speaker"] == "silent":
+            assert row["raw_seconds"] == ""
+            continue
+        kinds = [key for key in row if key.startswith("cut_")]
+        cut = sum(float(row[key]) for key in kinds)
+        cut += float(row["recurring_seconds"]) + float(row["excluded_seconds"])
+        raw, kept = float(row["raw_seconds"]), float(row["kept_seconds"])
+        assert kept + cut == pytest.approx(raw, rel=0.002)
+        assert float(row["cut_at_ends_seconds"]) == pytest.approx(2.0)
+    (phone,) = [row for row in rows if row["speaker"] == "phone"]
+    assert phone["format"] == "pcm_s16le, 8 kHz"
+
+
+def test_the_page_needs_nothing_else_and_plays(corpus):
+    report_of(corpus)
+    page = (corpus / "out" / "report.html").read_text(encoding="utf-8")
+    assert "http:" not in page.replace("http://www.w3.org", "")
+    assert "https:" not in page
+    assert "other <name>" not in page
+    assert html.escape("other <name>") in page
+    players = re.findall(r'src="data:audio/mpeg;base64,([^"]+)"', page)
+    assert len(players) == 10
+    sound, rate = soundfile.read(io.BytesIO(base64.b64decode(players[0])))
+    assert rate == RATE
+    assert np.abs(sound).max() > 0.01
+    # What is urgent stands before the tables.
+    assert page.index("is not used") < page.index('id="people"')
+
+
+def test_what_does_not_fit_into_the_page_is_played_from_its_file(
+    corpus, monkeypatch
+):
+    monkeypatch.setattr("speechbrain_siamese.corpus_report.page.CARRIED", 60.0)
+    report_of(corpus)
+    page = (corpus / "out" / "report.html").read_text(encoding="utf-8")
+    carried = re.findall(r'src="data:audio', page)
+    linked = re.findall(r'src="(clean/[^"]+)"', page)
+    assert len(carried) + len(linked) == 10
+    assert len(carried) >= 1
+    assert all((corpus / "out" / name).is_file() for name in linked)
+
+
+def test_what_the_user_excludes_is_cut_and_told(corpus):
+    (corpus / "raw" / "exclude.csv").write_text(
+        "recording,start,stop,why\n"
+        "good/2.wav,0:10,0:40,an interviewer\n"
+        "copy/other <name>.wav,,,is good/1\n"
+        "nobody/1.wav,,,\n"
+    )
+    doubts = report_of(corpus)
+    told = {doubt.about: doubt for doubt in doubts}
+    copy = next(one for about, one in told.items() if about.startswith("copy"))
+    assert copy.urgency == "to know"
+    assert "excluded" in copy.what
+    assert not [doubt for doubt in doubts if "same file" in doubt.what]
+    with open(corpus / "out" / "report.csv", newline="") as file:
+        rows = {row["recording"]: row for row in csv.DictReader(file)}
+    assert float(rows["good/2.wav"]["excluded_seconds"]) == 30.0
+    kept = [float(rows[f"good/{n}.wav"]["kept_seconds"]) for n in (1, 2)]
+    assert kept[1] == pytest.approx(kept[0] * 28 / 58, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file\na/1.wav\n", "first line with 'recording'"),
+        ("recording,start\na/1.wav,soon\n", "line 2: 'soon' is no time"),
+        (
+            "recording,start,stop\na/1.wav,5,5\n",
+            "line 2: stop is 5 s and start",
+        ),
+        ("recording\n\n,\n", "no recording"),
+    ],
+)
+def test_a_table_of_exclusions_with_mistakes_is_refused(
+    text, message, tmp_path
+):
+    path = tmp_path / "a" / "1.wav"
+    path.parent.mkdir()
+    write_wav(path, [np.zeros(100, np.int16)], RATE)
+    (tmp_path / "exclude.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        find_recordings(tmp_path)
+
+
+def test_times_are_told_as_people_read_them():
+    assert [clock(s) for s in (0, 59.6, 3599.7)] == ["0:00", "1:00", "1:00:00"]
