@@ -1,0 +1,197 @@
+"""Are planted mistakes of a corpus found?
+
+> python benchmarks/planted.py --data=<folder> [--source=<export>]
+>     [--packages=<folder>]
+
+``--data`` as for designs.py; its ``raw/`` is copied with mistakes (seed 1986):
+three recordings change their folders, 20 s of somebody who has no folder are
+put into three others, and one speaker gets two names. Prints how many of these
+seven ``siamese audit`` lists in the first ten rows, with the encoders of
+teachers.py (``--packages``) and an export that has not learnt these mistakes.
+
+``--quick``
+takes a third of the speakers and the first encoder. The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from teachers import PACKAGES, TEACHERS
+
+from speechbrain_siamese.dataio.cleaning import CleaningSettings
+from speechbrain_siamese.dataio.corpus import clean_corpus
+from speechbrain_siamese.dataio.decoding import decode
+from speechbrain_siamese.dataio.recordings import find_recordings
+from speechbrain_siamese.inference.audit import (
+    RECORDING,
+    TWO_NAMES,
+    Suspect,
+    audit,
+)
+from speechbrain_siamese.inference.speaker import SiameseRecognition
+from speechbrain_siamese.inference.teacher import Teacher, open_teacher
+from speechbrain_siamese.utils.whole_file import write_wav
+
+SEED, RATE = 1986, 16000
+SWAPPED, VISITED, GUEST_SECONDS, FIRST = 3, 3, 20.0, 10
+
+#: Of the adverts at both ends.
+SETTINGS = CleaningSettings(trim_start=12.0, trim_end=12.0)
+
+
+@dataclass
+class Planted:
+    """What is wrong, as the audit would call it."""
+
+    #: By its new place, whose recording it is.
+    swapped: dict[str, str] = field(default_factory=dict)
+    #: Seconds at which the guest begins.
+    visited: dict[str, float] = field(default_factory=dict)
+    two_names: tuple[str, str] = ("", "")
+
+    def found(self, suspects: list[Suspect]) -> dict[str, int]:
+        """How many of each kind stand in a list."""
+        swaps = {one.recording for one in suspects if one.kind == RECORDING}
+        guests = {
+            one.recording
+            for one in suspects
+            if one.start is not None
+            and one.recording in self.visited
+            and one.start < self.visited[one.recording] + GUEST_SECONDS
+            and one.stop > self.visited[one.recording]
+        }
+        pairs = [
+            {one.speaker, one.like} for one in suspects if one.kind == TWO_NAMES
+        ]
+        return {
+            "swapped": len(swaps & self.swapped.keys()),
+            "visited": len(guests),
+            "two_names": int(set(self.two_names) in pairs),
+        }
+
+
+def plant(raw: Path, folder: Path, share: float) -> Planted:
+    """Copy a corpus with mistakes."""
+    rng = np.random.default_rng(SEED)
+    recordings = find_recordings(raw)
+    people: dict[str, list[Path]] = {}
+    for one in recordings:
+        people.setdefault(one.speaker, []).append(one.path)
+    names = sorted(people)
+    names = sorted(
+        rng.choice(names, round(share * len(names)), replace=False).tolist()
+    )
+    # Guests have no folder; all others stay.
+    guests = rng.choice(names, VISITED, replace=False).tolist()
+    names = [name for name in names if name not in guests]
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for path in people[name]:
+            shutil.copy(path, folder / name / path.name)
+    planted = Planted()
+    # Who has three recordings and loses one still has two that are right.
+    several = sorted(names, key=lambda name: -len(people[name]))
+    chosen = several[:SWAPPED]
+    for name, place in zip(chosen, chosen[1:] + chosen[:1], strict=True):
+        path = people[name][0]
+        (folder / name / path.name).unlink()
+        target = folder / place / f"from_elsewhere{path.suffix}"
+        shutil.copy(path, target)
+        planted.swapped[f"{place}/{target.name}"] = name
+    split = several[SWAPPED]
+    other = f"{split}b"
+    (folder / other).mkdir()
+    half = people[split][len(people[split]) // 2 :]
+    for path in half:
+        (folder / split / path.name).rename(folder / other / path.name)
+    planted.two_names = (split, other)
+    left = [name for name in several[SWAPPED + 1 :] if people[name]]
+    for name, guest in zip(
+        rng.choice(left, VISITED, replace=False).tolist(), guests, strict=True
+    ):
+        path = people[name][0]
+        visited = folder / name / f"{path.stem}.wav"
+        (folder / name / path.name).unlink()
+        own, theirs = decode(path, RATE), decode(people[guest][0], RATE)
+        begin = round(25 * RATE)  # behind the guest's own adverts
+        stay = theirs[begin : begin + round(GUEST_SECONDS * RATE)]
+        # As loud as who is visited.
+        stay = stay * own.std() / stay.std()
+        at = len(own) // 2
+        sound = np.concatenate([own[:at], stay, own[at:]])
+        whole = np.rint(32767 * sound.clip(-1, 1)).astype(np.int16)
+        write_wav(visited, [whole], RATE)
+        planted.visited[f"{name}/{visited.name}"] = at / RATE
+    return planted
+
+
+def export_encoder(source: str) -> Teacher:
+    """An export as a listener."""
+    model = SiameseRecognition.from_hparams(source=source)
+    return Teacher(
+        lambda wavs: model.encode_batch(wavs).squeeze(1), RATE, "export"
+    )
+
+
+def main() -> None:
+    """Plant, look, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, type=Path)
+    parser.add_argument("--source", help="an export")
+    parser.add_argument("--packages", default=PACKAGES)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    torch.manual_seed(SEED)
+    encoders = {}
+    if options.source:
+        encoders["export"] = lambda folder: export_encoder(options.source)
+    for name, kind in TEACHERS.items():
+        encoders[name] = lambda folder, kind=kind: open_teacher(
+            kind(options.packages), folder
+        )
+    if options.quick:
+        first = next(iter(encoders))
+        encoders = {first: encoders[first]}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        planted = plant(
+            options.data / "raw", folder / "raw", 0.4 if options.quick else 1.0
+        )
+        prepared = folder / "prepared"
+        clean_corpus(
+            find_recordings(folder / "raw"), prepared / "clean", SETTINGS, 2
+        )
+        figures = {}
+        print("encoder       swapped  visited  two names   s")
+        for name, make in encoders.items():
+            started = time.perf_counter()
+            rows = audit(make(folder), prepared)[:FIRST]
+            seconds = time.perf_counter() - started
+            found = planted.found(rows)
+            figures[name] = {**found, "seconds": seconds}
+            print(
+                f"{name:<13}{found['swapped']:>3} of {len(planted.swapped)}"
+                f"{found['visited']:>4} of {len(planted.visited)}"
+                f"{found['two_names']:>6} of 1{seconds:>8.0f}"
+            )
+            for row in rows:
+                where = "" if row.start is None else f" {row.start:.0f} s"
+                print(
+                    f"    {row.suspicion:6.3f} {row.kind}: "
+                    f"{row.recording or row.speaker}{where} like {row.like}"
+                )
+        print("planted:", planted)
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
