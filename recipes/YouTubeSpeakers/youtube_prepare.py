@@ -10,6 +10,7 @@ become, in the save folder,
     train.csv, valid.csv, test.csv     manifests
     trials_<question>.txt              trial lists, VoxCeleb's format
     rejected.csv                       recordings that could not be used
+    README.md                          dataset card, with its gaps named
     report.html, report.csv            what the corpus holds, and what to check
     speakers.csv                       ids and display names
     preparation.json                   what all this was made from
@@ -28,6 +29,7 @@ from pathlib import Path
 
 from speechbrain.utils.logger import get_logger
 
+from speechbrain_siamese.corpus_report.card import write_dataset_card
 from speechbrain_siamese.corpus_report.page import write_report
 from speechbrain_siamese.dataio.clean_recording import CleanRecording
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
@@ -145,6 +147,7 @@ def prepare_youtube(
             save, long_ones, short_ones, cleaning.sample_rate, splits, seed
         )
         write_report(long_ones, rejected, cleaning, save)
+        write_dataset_card(long_ones, cleaning.sample_rate, save / "README.md")
         _write_note(save, fingerprint, cleaning, splits, seed)
     if shards:
         write_shards(
