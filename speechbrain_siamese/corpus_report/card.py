@@ -94,11 +94,10 @@ def write_dataset_card(
     licences = Counter(note["licence"] for note in notes if note.get("licence"))
     untold = len(cleaned) - licences.total()
     speakers = Counter(item.recording.speaker for item in cleaned)
-    genders = Counter(
-        {item.recording.speaker: item.recording for item in cleaned}[s].gender
-        or "not told"
-        for s in speakers
-    )
+    gender_of = {
+        item.recording.speaker: item.recording.gender for item in cleaned
+    }
+    genders = Counter(gender or "not told" for gender in gender_of.values())
     formats = Counter(item.audio_format for item in cleaned)
     count = sum(len(item.kept) for item in cleaned)
     size = next((name for most, name in _SIZES if count < most), "n>1M")
