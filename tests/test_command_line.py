@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import subprocess
@@ -234,6 +235,25 @@ def test_an_export_without_the_safe_form_needs_trust(
     assert siamese("verify", "--trust", *pair, source=folder)[0] == 0
 
 
+def test_audit_lists_recordings_and_names(siamese, trained, tmp_path):
+    prepared = shutil.copytree(trained / "prepared", tmp_path / "prepared")
+    code, text, errors = siamese("audit", "--json", "--top=3", prepared)
+    assert code == 0, errors
+    rows = json.loads(text)["suspects"]
+    assert len(rows) == 3
+    marks = [row["suspicion"] for row in rows]
+    assert marks == sorted(marks, reverse=True)
+    with open(prepared / "suspects.csv", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["kind"] for row in table[:3]] == [row["kind"] for row in rows]
+    code, _, errors = siamese("audit", tmp_path, source="")
+    assert code == 2
+    assert "no model is named" in errors
+    code, _, errors = siamese("audit", tmp_path)
+    assert code == 2
+    assert "holds 0 speakers" in errors
+
+
 def test_every_command_has_help_with_an_example(siamese):
     def commands(group, path=()):
         for name, command in group.commands.items():
@@ -289,10 +309,11 @@ def test_as_a_program_of_its_own(program, clips):
 
 
 @pytest.mark.slow
-def test_every_command_as_a_program(program, clips, tmp_path):
+def test_every_command_as_a_program(program, clips, trained, tmp_path):
     trials = tmp_path / "trials.txt"
     trials.write_text("1 a1.wav a2.wav\n0 a1.wav b1.wav\n")
     folder = clips["a1"].rsplit("/", 1)[0]
+    prepared = shutil.copytree(trained / "prepared", tmp_path / "prepared")
     vectors, onnx = tmp_path / "all.npz", tmp_path / "model.onnx"
     rttm, new = tmp_path / "talk.rttm", tmp_path / "new.sqlite"
     answers = [
@@ -309,6 +330,7 @@ def test_every_command_as_a_program(program, clips, tmp_path):
         (["embed", f"--output={vectors}", clips["a1"]], {0}, "1 embeddings"),
         (["evaluate", f"--audio-folder={folder}", trials], {0}, "eer: "),
         (["export", f"--onnx={onnx}"], {0}, "written"),
+        (["audit", prepared], {0}, "suspects.csv"),
         (["completion", "bash"], {0}, "_SIAMESE_COMPLETE"),
         (["verify", clips["a1"], "nothing.wav"], {2}, ""),
     ]

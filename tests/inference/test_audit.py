@@ -1,0 +1,118 @@
+"""An audit of recordings on a disk: times, tables, planted mistakes."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+from speechbrain_siamese.dataio.cleaning import CleaningSettings
+from speechbrain_siamese.dataio.corpus import clean_corpus
+from speechbrain_siamese.dataio.recordings import EXCLUDED, find_recordings
+from speechbrain_siamese.inference.audit import (
+    RECORDING,
+    STRETCH,
+    TWO_NAMES,
+    audit,
+    raw_time,
+    write_suspects,
+)
+from speechbrain_siamese.inference.teacher import Teacher
+from speechbrain_siamese.utils.whole_file import write_wav
+
+RATE = 8000
+
+
+def voice(number, seconds, seed):
+    """Noise with a resonance of its own, and silence for a second before."""
+    rng = np.random.default_rng([number, seed])
+    steps = np.arange(round(seconds * RATE))
+    tone = np.sin(2 * np.pi * (300 + 250 * number) * steps / RATE)
+    sound = 0.2 * tone + 0.02 * rng.standard_normal(len(steps))
+    return np.concatenate([np.zeros(RATE), sound])
+
+
+def spectrum(wavs: torch.Tensor) -> torch.Tensor:
+    """What tells such voices apart."""
+    power = torch.fft.rfft(wavs).abs().square()
+    return torch.nn.functional.adaptive_avg_pool1d(power, 40).sqrt()
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """Four people with two recordings each, and what is wrong with some."""
+    sounds = {
+        (name, take): [voice(number, 40, take)]
+        for number, name in enumerate(("a", "b", "c", "d"))
+        for take in (1, 2, 3)
+    }
+    # c speaks for 20 s in the middle of one of d's.
+    sounds["d", 2] = [voice(3, 20, 5), voice(2, 20, 6), voice(3, 30, 7)]
+    # One of a's lies in b's folder.
+    sounds["b", 2] = [voice(0, 40, 8)]
+    # Somebody has two names.
+    sounds["e", 1] = [voice(2, 40, 9)]
+    sounds["e", 2] = [voice(2, 40, 10)]
+    for (name, take), parts in sounds.items():
+        path = tmp_path / "raw" / name / f"take {take}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sound = (32000 * np.concatenate(parts)).astype(np.int16)
+        write_wav(path, [sound], RATE)
+    settings = CleaningSettings(sample_rate=RATE)
+    clean_corpus(
+        find_recordings(tmp_path / "raw"), tmp_path / "out" / "clean", settings
+    )
+    return tmp_path / "out"
+
+
+def test_what_is_wrong_comes_first(prepared, tmp_path):
+    found = audit(Teacher(spectrum, RATE, "spectrum"), prepared)
+    first = found[:4]
+    (swapped,) = [one for one in first if one.kind == RECORDING]
+    assert (swapped.recording, swapped.like) == ("b/take 2.wav", "a")
+    (visit,) = [one for one in first if one.kind == STRETCH]
+    assert visit.recording == "d/take 2.wav"
+    assert visit.like in ("c", "e")
+    # Behind 22 s: two seconds of silence and 20 s of d.
+    assert visit.start == pytest.approx(22, abs=3)
+    assert visit.stop == pytest.approx(43, abs=3)
+    pairs = {
+        frozenset([one.speaker, one.like])
+        for one in first
+        if one.kind == TWO_NAMES
+    }
+    assert frozenset("ce") in pairs
+
+    # Its rows can be copied into exclude.csv.
+    write_suspects([visit, swapped], tmp_path / "raw" / "exclude.csv")
+    left = find_recordings(tmp_path / "raw")
+    cuts = {one.session: one.cut for one in left if one.cut}
+    assert len(cuts) == 2
+    assert {cut.why for own in cuts.values() for cut in own} == {EXCLUDED}
+
+
+def test_the_table_holds_all(prepared, tmp_path):
+    found = audit(Teacher(spectrum, RATE, "spectrum"), prepared, top=5)
+    write_suspects(found, tmp_path / "suspects.csv")
+    with open(tmp_path / "suspects.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(found) == 5
+    assert [row["kind"] for row in rows] == [one.kind for one in found]
+
+
+def test_a_folder_without_speakers_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="holds 0 speakers"):
+        audit(Teacher(spectrum, RATE, "spectrum"), tmp_path)
+
+
+def test_times_are_those_of_the_recording():
+    kept = [(10.0, 12.0), (20.0, 25.0)]
+    assert [raw_time(kept, t) for t in (0, 2, 2.5, 7, 8)] == [
+        10.0,
+        12.0,
+        20.5,
+        25.0,
+        25.0,
+    ]
