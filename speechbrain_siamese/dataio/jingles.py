@@ -17,6 +17,7 @@ from speechbrain_siamese.dataio.recurrence import (
     RATE,
     Landmarks,
     landmarks,
+    no_landmarks,
     recurring,
 )
 from speechbrain_siamese.utils.parallel import run_each
@@ -27,8 +28,6 @@ logger = get_logger(__name__)
 
 #: Folder of what is remembered of recordings, in that of the cleaned audio.
 FOLDER = ".landmarks"
-
-_NOTHING = Landmarks(np.zeros(0, np.uint32), np.zeros(0, np.int32))
 
 
 def cut_recurring(
@@ -69,7 +68,7 @@ def cut_recurring(
         recordings,
         n_jobs,
         backend,
-        lost=lambda _: _NOTHING,
+        lost=lambda _: no_landmarks(0.0),
     )
     sizes = [
         recording.path.stat().st_size if recording.path.is_file() else 0
@@ -106,11 +105,9 @@ def _listen(recording: Recording, folder: Path) -> Landmarks:
         if found is None:
             found = landmarks(decode_blocks(recording.path, RATE))
             with whole_file(path) as part, open(part, "wb") as file:
-                np.savez(
-                    file, key=key, hashes=found.hashes, frames=found.frames
-                )
+                np.savez(file, key=key, **vars(found))
     except (DecodingError, PermissionError, FileNotFoundError):
-        return _NOTHING  # cleaning tells what is wrong with it
+        return no_landmarks(0.0)  # cleaning tells what is wrong with it
     return found
 
 
@@ -119,7 +116,8 @@ def _remembered(path: Path, key: str) -> Landmarks | None:
     try:
         with np.load(path) as kept:
             if str(kept["key"]) == key:
-                return Landmarks(kept["hashes"], kept["frames"])
+                names = ("hashes", "frames", "seconds")
+                return Landmarks(*(kept[name][()] for name in names))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         logger.debug("%s: there is none, or half of one", path)
     return None

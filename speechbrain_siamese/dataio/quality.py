@@ -113,9 +113,10 @@ class QualityMeter:
         heard = levels[levels > LOWEST]
         level, noise = -np.inf, 0.0
         if len(heard):
-            noise, level = np.percentile(
-                heard, [NOISE_FLOOR, OWN_LEVEL]
-            ).tolist()
+            level = float(np.percentile(heard, OWN_LEVEL))
+            # Zeros are padding; what is nearly silent is a very low noise.
+            sound = levels[np.isfinite(levels)].clip(min=LOWEST)
+            noise = float(np.percentile(sound, NOISE_FLOOR))
         speech = levels > silence_level(levels, SPEECH_RANGE, relative=True)
         return ClipQuality(
             seconds=self._samples / self.sample_rate,

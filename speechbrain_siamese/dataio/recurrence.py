@@ -53,10 +53,13 @@ class Landmarks:
     frames : np.ndarray
         Where each begins, in frames of ``STEP`` seconds, int32, (landmarks,),
         rising.
+    seconds : float
+        Length of the recording.
     """
 
     hashes: np.ndarray
     frames: np.ndarray
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,17 @@ class Recurrence:
         Landmarks in common for a second of it.
     max_gap : float
         Seconds without any in common that end a stretch.
+    bridge : float
+        Seconds between two stretches, or between one and an end of the
+        recording, that are taken for part of them.
     most : int
         A landmark that occurs more often than that tells nothing.
     """
 
     min_seconds: float = 2.0
-    min_rate: float = 3.0
-    max_gap: float = 1.0
+    min_rate: float = 1.5
+    max_gap: float = 2.0
+    bridge: float = 3.0
     most: int = 200
 
 
@@ -100,7 +107,16 @@ def landmarks(blocks: Iterable[np.ndarray]) -> Landmarks:
     >>> bool((whole.hashes == parts.hashes).all()), len(whole.hashes) > 100
     (True, True)
     """
-    peaks = np.concatenate([np.zeros((0, 2), dtype=np.int64), *_peaks(blocks)])
+    samples = 0
+
+    def counted() -> Iterator[np.ndarray]:
+        nonlocal samples
+        for block in blocks:
+            samples += len(block)
+            yield block
+
+    none = np.zeros((0, 2), dtype=np.int64)
+    peaks = np.concatenate([none, *_peaks(counted())])
     hashes, frames = [], []
     # The partners of each peak are the next ones that are near enough.
     for later in range(1, PARTNERS * 4 + 1):
@@ -113,8 +129,9 @@ def landmarks(blocks: Iterable[np.ndarray]) -> Landmarks:
         code = (first[:, 1] << 13) | ((bins + APART + 1) << 6) | time
         hashes.append(np.where(good, code, -1))
         frames.append(first[:, 0])
+    seconds = samples / RATE
     if not hashes:
-        return Landmarks(np.zeros(0, np.uint32), np.zeros(0, np.int32))
+        return no_landmarks(seconds)
     size = len(hashes[0])
     table = np.full((len(hashes), size), -1)
     for row, code in zip(table, hashes, strict=True):
@@ -126,7 +143,22 @@ def landmarks(blocks: Iterable[np.ndarray]) -> Landmarks:
     return Landmarks(
         table[partner, peak][order].astype(np.uint32),
         peaks[peak[order], 0].astype(np.int32),
+        seconds,
     )
+
+
+def no_landmarks(seconds: float) -> Landmarks:
+    """What is remembered of silence.
+
+    Arguments
+    ---------
+    seconds : float
+
+    Returns
+    -------
+    Landmarks
+    """
+    return Landmarks(np.zeros(0, np.uint32), np.zeros(0, np.int32), seconds)
 
 
 def recurring(
@@ -154,12 +186,17 @@ def recurring(
     [[(6, 12)], [(0, 6)]]
     """
     settings = settings or Recurrence()
+    if not recordings:
+        return []
     found: list[list[tuple[float, float]]] = [[] for _ in recordings]
     for left, right, offset, frames in _shared(recordings, settings):
         for start, stop in _dense(frames, settings):
             found[left].append((start, stop))
             found[right].append((start + offset, stop + offset))
-    return [_joined(own) for own in found]
+    return [
+        _joined(own, settings.bridge, recording.seconds)
+        for own, recording in zip(found, recordings, strict=True)
+    ]
 
 
 def _peaks(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -266,7 +303,7 @@ def _shared(recordings, settings) -> Iterator[tuple]:
                 continue
             rows = order[start:stop]
             left, right, gap, when = pairs[:, rows]
-            yield left[0], right[0], gap.mean() * STEP, when
+            yield left[0], right[0], float(gap.mean()) * STEP, when
 
 
 def _dense(frames, settings) -> Iterator[tuple[float, float]]:
@@ -285,11 +322,17 @@ def _dense(frames, settings) -> Iterator[tuple[float, float]]:
             yield float(start), float(stop)
 
 
-def _joined(stretches: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The same without overlap, in order."""
+def _joined(
+    stretches: list[tuple[float, float]], bridge: float, seconds: float
+) -> list[tuple[float, float]]:
+    """The same in order, without gaps that are shorter than a bridge."""
     joined: list[tuple[float, float]] = []
     for start, stop in sorted(stretches):
-        if joined and start <= joined[-1][1]:
+        if start < bridge:
+            start = 0.0
+        if seconds - stop < bridge:
+            stop = seconds
+        if joined and start - joined[-1][1] < bridge:
             start, last = joined.pop()
             stop = max(stop, last)
         joined.append((start, stop))

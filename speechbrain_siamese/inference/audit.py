@@ -164,7 +164,7 @@ def raw_time(kept: Sequence[Sequence[float]], seconds: float) -> float:
     """
     for start, stop in kept:
         if seconds <= stop - start:
-            return round(start + seconds, 2)
+            return round(float(start + seconds), 2)
         seconds -= stop - start
     return round(kept[-1][1], 2)
 

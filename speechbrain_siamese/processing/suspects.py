@@ -17,6 +17,10 @@ PRIOR = 4.0
 #: Windows that a suspicious stretch has at least.
 SHORTEST = 3
 
+#: By how much a stretch has to be more suspicious than the pair of its two
+#: speakers.
+EXPLAINED = 0.1
+
 #: Share of a recording from which all of it is suspicious.
 MOST = 0.6
 
@@ -49,6 +53,8 @@ class Stretch:
     suspicion : float
         Mean cosine to the other speaker less that to the own one; above 0 the
         other one is nearer.
+    speaker : int
+        Who is said to speak.
     recording : int
     first, last : int
         Numbers of the first window and of the last.
@@ -59,6 +65,7 @@ class Stretch:
     """
 
     suspicion: float
+    speaker: int
     recording: int
     first: int
     last: int
@@ -167,6 +174,7 @@ def suspicious_stretches(windows: Windows) -> list[Stretch]:
         found.append(
             Stretch(
                 suspicion,
+                int(windows.speakers[mine[0]]),
                 int(recording),
                 int(mine[first]),
                 int(mine[last]),
@@ -228,13 +236,16 @@ def _best_run(gaps: np.ndarray):
     if best is None:
         return None
     total, first, last, like = best
-    return first, last, like, total / (last - first + 1 + PRIOR)
+    return first, last, like, float(total / (last - first + 1 + PRIOR))
 
 
 def shown_first(
     stretches: Sequence[Stretch], pairs: Sequence[Pair], most: int
 ) -> list[Stretch | Pair]:
     """Both kinds in one list, the most suspicious first.
+
+    Where two names are one person every recording of theirs sounds like the
+    other one: the pair stands for them.
 
     Arguments
     ---------
@@ -247,5 +258,12 @@ def shown_first(
     -------
     list of (Stretch or Pair)
     """
-    rows = sorted([*stretches, *pairs], key=lambda row: -row.suspicion)
+    gap = {frozenset([one.first, one.second]): one.suspicion for one in pairs}
+    left = [
+        one
+        for one in stretches
+        if gap.get(frozenset([one.speaker, one.like]), -np.inf)
+        < one.suspicion - EXPLAINED
+    ]
+    rows = sorted([*left, *pairs], key=lambda row: -row.suspicion)
     return rows[:most]

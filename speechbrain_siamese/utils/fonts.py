@@ -51,7 +51,10 @@ def _fonts() -> Iterator[tuple[str, str]]:
     others = {
         (font.name, font.fname)
         for font in font_manager.fontManager.ttflist
-        if font.style == "normal" and font.weight in (400, "normal", "regular")
+        if font.style == "normal"
+        and font.weight in (400, "normal", "regular")
+        # It has a box for every letter there is.
+        and not font.name.startswith("Last Resort")
     }
     # In a fixed order, so that a picture does not depend on chance.
     yield from sorted(others - {("DejaVu Sans", path)})

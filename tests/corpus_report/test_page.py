@@ -40,7 +40,10 @@ def corpus(tmp_path):
         "loud/1.wav": (talk(70, level=3.0, seed=2).clip(-1, 1), RATE),
         "noisy/1.wav": (talk(70, level=0.3, hush=0.15, seed=3), RATE),
         "quiet/1.wav": (talk(70, level=0.003, hush=1e-6, seed=4), RATE),
-        "hush/1.wav": (talk(70, share=0.1, seed=5), RATE),
+        "hush/1.wav": (
+            np.concatenate([talk(12, seed=5), talk(58, level=1e-4)]),
+            RATE,
+        ),
         "full/1.wav": (talk(70, share=1.0, seed=6), RATE),
         "phone/1.wav": (talk(70, seed=7)[::2], RATE // 2),
         "short/1.wav": (talk(14, seed=8), RATE),
@@ -166,7 +169,7 @@ def test_what_the_user_excludes_is_cut_and_told(corpus):
             "recording,start,stop\na/1.wav,5,5\n",
             "line 2: stop is 5 s and start",
         ),
-        ("recording\n\n,\n", "no recording"),
+        ("recording,start\n,5\n", "line 2: no recording"),
     ],
 )
 def test_a_table_of_exclusions_with_mistakes_is_refused(

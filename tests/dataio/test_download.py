@@ -11,7 +11,6 @@ import sys
 import threading
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import soundfile
@@ -26,20 +25,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 RATE = 48000
 
 
-def encode(path, codec, seconds=6):
+def rising(seconds=6):
     """A tone that rises, so that a stretch tells where it is from."""
     steps = np.arange(seconds * RATE) / RATE
-    sound = 0.3 * np.sin(2 * np.pi * (200 * steps + 50 * steps**2))
-    with av.open(str(path), "w") as made:
-        stream = made.add_stream(codec, rate=RATE, layout="mono")
-        size = stream.codec_context.frame_size or 960
-        for start in range(0, len(sound), size):
-            part = sound[None, start : start + size].astype(np.float32)
-            frame = av.AudioFrame.from_ndarray(part, "fltp", "mono")
-            frame.sample_rate, frame.pts = RATE, start
-            for packet in stream.encode(frame):
-                made.mux(packet)
-        made.mux(stream.encode(None))
+    return 0.3 * np.sin(2 * np.pi * (200 * steps + 50 * steps**2))
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -80,12 +69,12 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(tmp_path):
+def server(tmp_path, write_audio):
     """Address of a running server, and what it was asked for."""
     files = tmp_path / "served"
     files.mkdir()
-    encode(files / "talk.webm", "libopus")
-    encode(files / "cut.webm", "libopus", 60)
+    write_audio(files / "talk.webm", rising(), RATE)
+    write_audio(files / "cut.webm", rising(60), RATE)
     (files / "page.webm").write_text("<html>no sound</html>")
 
     class Own(Handler):
@@ -157,8 +146,13 @@ def test_a_cut_connection_is_taken_up_where_it_broke(server, tmp_path):
     assert handler.broken
     served = (tmp_path / "served" / "cut.webm").read_bytes()
     assert (tmp_path / "r" / "sita" / "cut.webm").read_bytes() == served
-    later = [asked for _, asked in handler.requests if asked]
-    assert f"bytes={len(served) // 2}-" in later
+    starts = [
+        int(asked.removeprefix("bytes=").rstrip("-"))
+        for _, asked in handler.requests
+        if asked
+    ]
+    # Not far before where it broke.
+    assert 0.3 * len(served) < max(starts) <= 0.5 * len(served)
 
 
 def test_what_fails_is_told_and_the_others_come(server, tmp_path):
@@ -252,11 +246,9 @@ def test_a_table_of_people_stays_as_it_is(tmp_path):
         write_people(both, tmp_path / "new")
 
 
-@pytest.mark.parametrize(
-    ("name", "codec"), [("a.m4a", "aac"), ("a.mp3", "mp3")]
-)
-def test_stretches_of_other_codecs(name, codec, tmp_path):
-    encode(tmp_path / name, codec)
+@pytest.mark.parametrize("name", ["a.m4a", "a.mp3", "a.ogg"])
+def test_stretches_of_other_codecs(name, tmp_path, write_audio):
+    write_audio(tmp_path / name, rising(), RATE)
     copy_stretch(tmp_path / name, tmp_path / "b.mka", 2.0, 4.0)
     seconds = len(decode(tmp_path / "b.mka", 16000)) / 16000
     assert seconds == pytest.approx(2.0, abs=0.1)

@@ -105,6 +105,8 @@ def test_too_few_windows_are_passed_over():
 
 
 def test_rows_of_both_kinds_stand_in_one_list():
-    stretch = Stretch(0.2, 0, 0, 9, True, 1)
-    pairs = [Pair(0.3, 0, 1), Pair(-0.5, 0, 2)]
-    assert shown_first([stretch], pairs, 2) == [pairs[0], stretch]
+    pairs = [Pair(0.0, 0, 1), Pair(-0.5, 0, 2)]
+    explained = Stretch(0.05, 1, 3, 0, 9, True, 0)
+    visit = Stretch(0.05, 2, 5, 0, 3, False, 0)
+    assert shown_first([explained, visit], pairs, 9) == [visit, *pairs]
+    assert shown_first([explained, visit], pairs, 1) == [visit]
