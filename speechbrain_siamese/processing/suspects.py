@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,12 +14,12 @@ NEAR = 3
 #: has to be the more suspicious to come first.
 PRIOR = 4.0
 
-#: Windows that a suspicious stretch has at least.
+#: Windows that a suspicious stretch has at least, if its recording has them.
 SHORTEST = 3
 
 #: By how much a stretch has to be more suspicious than the pair of its two
-#: speakers.
-EXPLAINED = 0.1
+#: speakers, or it is explained by their being one.
+EXPLAINED = 0.15
 
 #: Share of a recording from which all of it is suspicious.
 MOST = 0.6
@@ -110,8 +110,9 @@ def unit_directions(embeddings: np.ndarray) -> np.ndarray:
 def likeness(windows: Windows) -> tuple[np.ndarray, np.ndarray]:
     """How much each window sounds like its own speaker, and like all others.
 
-    The own speaker is known from other recordings; from windows that are not
-    near where there is one recording alone.
+    The own speaker is known from other recordings. Where there is one alone,
+    from windows of it that are not near, less what one room adds to likeness
+    among those who have several.
 
     Arguments
     ---------
@@ -132,17 +133,22 @@ def likeness(windows: Windows) -> tuple[np.ndarray, np.ndarray]:
     np.add.at(sums, windows.speakers, unit)
     sizes = np.bincount(windows.speakers, minlength=count)
     others = unit @ (sums / np.maximum(sizes, 1)[:, None]).T
-    own = np.full(len(unit), np.nan)
+    elsewhere, within = np.full((2, len(unit)), np.nan)
     for speaker in np.unique(windows.speakers):
         mine = np.flatnonzero(windows.speakers == speaker)
         recordings = windows.recordings[mine]
         cosines = unit[mine] @ unit[mine].T
-        if len(np.unique(recordings)) > 1:
-            usable = recordings[:, None] != recordings
-        else:
-            usable = abs(mine[:, None] - mine) > NEAR
-        with np.errstate(invalid="ignore"):
-            own[mine] = (cosines * usable).sum(axis=1) / usable.sum(axis=1)
+        other = recordings[:, None] != recordings
+        far = ~other & (abs(mine[:, None] - mine) > NEAR)
+        for found, usable in ((elsewhere, other), (within, far)):
+            with np.errstate(invalid="ignore"):
+                found[mine] = (cosines * usable).sum(axis=1) / usable.sum(
+                    axis=1
+                )
+    # All others are known from other rooms.
+    known = np.isfinite(elsewhere) & np.isfinite(within)
+    room = (within - elsewhere)[known].mean() if known.any() else 0.0
+    own = np.where(np.isfinite(elsewhere), elsewhere, within - room)
     others[np.arange(len(unit)), windows.speakers] = -np.inf
     return own, others
 
@@ -164,8 +170,8 @@ def suspicious_stretches(windows: Windows) -> list[Stretch]:
     found = []
     for recording in np.unique(windows.recordings):
         mine = np.flatnonzero(windows.recordings == recording)
-        if len(mine) < SHORTEST or np.isnan(own[mine]).any():
-            continue
+        if np.isnan(own[mine]).any():
+            continue  # there is nothing else of this speaker
         # Who it sounds like has to be one person, not another each time.
         run = _best_run(others[mine] - own[mine, None])
         if run is None:
@@ -199,11 +205,9 @@ def suspicious_pairs(windows: Windows) -> list[Pair]:
     """
     own, others = likeness(windows)
     count = others.shape[1]
-    known = np.isfinite(own)
-    gaps = np.zeros((count, count))
-    sizes = np.zeros(count)
+    gaps, sizes = np.zeros((count, count)), np.zeros(count)
     for speaker in range(count):
-        mine = known & (windows.speakers == speaker)
+        mine = np.isfinite(own) & (windows.speakers == speaker)
         sizes[speaker] = mine.sum()
         if mine.any():
             gaps[speaker] = (others[mine] - own[mine, None]).mean(axis=0)
@@ -222,6 +226,7 @@ def _best_run(gaps: np.ndarray):
     The largest sum of a run (Bentley 1984), over all speakers.
     """
     best = None
+    shortest = min(SHORTEST, len(gaps))
     for like in range(gaps.shape[1]):
         if not np.isfinite(gaps[:, like]).all():
             continue  # its own
@@ -230,7 +235,7 @@ def _best_run(gaps: np.ndarray):
             if total <= 0:
                 total, start = 0.0, place
             total += gap
-            long = place - start + 1 >= SHORTEST
+            long = place - start + 1 >= shortest
             if total > 0 and long and (best is None or total > best[0]):
                 best = total, start, place, like
     if best is None:
@@ -245,7 +250,7 @@ def shown_first(
     """Both kinds in one list, the most suspicious first.
 
     Where two names are one person every recording of theirs sounds like the
-    other one: the pair stands for them.
+    other one: the pair stands for them, as suspicious as the worst of them.
 
     Arguments
     ---------
@@ -258,12 +263,14 @@ def shown_first(
     -------
     list of (Stretch or Pair)
     """
-    gap = {frozenset([one.first, one.second]): one.suspicion for one in pairs}
-    left = [
-        one
-        for one in stretches
-        if gap.get(frozenset([one.speaker, one.like]), -np.inf)
-        < one.suspicion - EXPLAINED
-    ]
-    rows = sorted([*left, *pairs], key=lambda row: -row.suspicion)
+    by_names = {frozenset([one.first, one.second]): one for one in pairs}
+    left = []
+    for one in stretches:
+        names = frozenset([one.speaker, one.like])
+        pair = by_names.get(names)
+        if pair is None or pair.suspicion < one.suspicion - EXPLAINED:
+            left.append(one)
+        elif pair.suspicion < one.suspicion:
+            by_names[names] = replace(pair, suspicion=one.suspicion)
+    rows = sorted([*left, *by_names.values()], key=lambda row: -row.suspicion)
     return rows[:most]

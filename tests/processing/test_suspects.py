@@ -98,15 +98,28 @@ def test_a_single_recording_is_held_against_itself():
     assert (found[0].first, found[0].last) == (5, 11)
 
 
-def test_too_few_windows_are_passed_over():
+def test_who_has_nothing_else_is_passed_over():
     sound = np.eye(4)
     windows = Windows(sound, np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]))
     assert suspicious_stretches(windows) == []
+
+
+def test_a_recording_of_one_window_is_judged():
+    rng = np.random.default_rng(2)
+    voices = rng.standard_normal((3, DIM))
+    speakers = np.repeat([0, 1, 2], 21)
+    recordings = np.repeat([0, 1, 2, 3, 4, 5], [20, 1] * 3)
+    sound = voices[speakers] + 0.5 * rng.standard_normal((63, DIM))
+    sound[20] = voices[2]
+    first = suspicious_stretches(Windows(sound, speakers, recordings))[0]
+    assert (first.recording, first.like, first.whole) == (1, 2, True)
 
 
 def test_rows_of_both_kinds_stand_in_one_list():
     pairs = [Pair(0.0, 0, 1), Pair(-0.5, 0, 2)]
     explained = Stretch(0.05, 1, 3, 0, 9, True, 0)
     visit = Stretch(0.05, 2, 5, 0, 3, False, 0)
-    assert shown_first([explained, visit], pairs, 9) == [visit, *pairs]
+    together = Pair(0.05, 0, 1)
+    rows = shown_first([explained, visit], pairs, 9)
+    assert rows == [visit, together, pairs[1]]
     assert shown_first([explained, visit], pairs, 1) == [visit]
