@@ -102,12 +102,13 @@ def _listen(recording: Recording, folder: Path) -> Landmarks:
     try:
         key = file_digest(recording.path)
         found = _remembered(path, key)
-        if found is None:
-            found = landmarks(decode_blocks(recording.path, RATE))
-            with whole_file(path) as part, open(part, "wb") as file:
-                np.savez(file, key=key, **vars(found))
-    except (DecodingError, PermissionError, FileNotFoundError):
+        if found is not None:
+            return found
+        found = landmarks(decode_blocks(recording.path, RATE))
+    except (DecodingError, OSError):
         return no_landmarks(0.0)  # cleaning tells what is wrong with it
+    with whole_file(path) as part, open(part, "wb") as file:
+        np.savez(file, key=key, **vars(found))
     return found
 
 

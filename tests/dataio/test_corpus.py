@@ -270,15 +270,15 @@ def test_too_little_voice_is_rejected_with_both_durations(
 def test_source_that_cannot_be_read_is_rejected_but_not_remembered(
     source, tmp_path, monkeypatch, error
 ):
-    original = clean_recording._key
+    original = clean_recording.file_digest
 
-    def refuse(path, settings):
+    def refuse(path, *more):
         if path.name == "a.wav":
             raise error
-        return original(path, settings)
+        return original(path, *more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(clean_recording, "_key", refuse)
+        patch.setattr(clean_recording, "file_digest", refuse)
         cleaned, rejected = run(source, tmp_path / "out")
     assert len(cleaned) == 2
     assert error.strerror in rejected[0].reason
