@@ -168,7 +168,7 @@ class Outline:
         Arguments
         ---------
         count : int
-            Equal parts of the time.
+            Parts of the time, equal but for ``PEAK_SECONDS``.
 
         Returns
         -------
@@ -181,8 +181,11 @@ class Outline:
             peaks = np.append(peaks, self._rest.max())
         if not len(peaks):
             return []
-        parts = np.array_split(peaks, min(count, len(peaks)))
-        return [round(100 * min(1.0, float(part.max()))) for part in parts]
+        count = min(count, len(peaks))
+        # Spread evenly: array_split would put all the longer parts first.
+        starts = np.arange(count) * len(peaks) // count
+        highest = np.maximum.reduceat(peaks, starts).clip(max=1.0)
+        return (100 * highest).round().astype(int).tolist()
 
 
 def clip_quality(blocks: Iterable[np.ndarray], sample_rate: int) -> ClipQuality:

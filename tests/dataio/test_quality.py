@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from speechbrain_siamese.dataio.quality import ClipQuality, clip_quality
+from speechbrain_siamese.dataio.quality import (
+    ClipQuality,
+    Outline,
+    clip_quality,
+)
 
 RATE = 8000
 
@@ -64,3 +68,17 @@ def test_weight_falls_with_noise_and_clipping():
     assert clean.weight == pytest.approx(8.0, rel=1e-4)
     assert noisy.weight == pytest.approx(4.0)
     assert clipped.weight == pytest.approx(4.0, rel=1e-4)
+
+
+def test_an_outline_keeps_the_time():
+    sound = np.zeros(34 * RATE)
+    sound[12 * RATE : 12 * RATE + 300] = 0.5  # at 12 s of 34
+    outline = Outline(RATE)
+    for block in np.array_split(sound, 7):
+        outline.add(block)
+    points = outline.points(400)
+    assert len(points) == 400
+    (place,) = np.flatnonzero(np.array(points) == 50)
+    assert abs(place - 400 * 12 / 34) <= 1
+    assert len(outline.points(10_000)) == 34 * 20
+    assert Outline(RATE).points(5) == []
