@@ -1,8 +1,8 @@
 """Embed a recording of any length in memory that does not grow with it.
 
 The stock way computes features over the whole file at once; two hours of them
-are gigabytes. Here a file is read twice, block by block: first to learn where
-it ends and how loud it is, then to encode the frames that count.
+are gigabytes. Here a long file is read twice, block by block: first to learn
+where it ends and how loud it is, then to encode the frames that count.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from speechbrain_siamese.lobes.windows import (
     frame_power,
     windows_of_pieces,
 )
+
+#: Frames of a recording that is short enough to stay in memory: a minute.
+KEPT_FRAMES = 6000
 
 
 def batches_exactly(model: object) -> bool:
@@ -127,7 +130,7 @@ class SpeechFrames:
     """The frames of a recording that count, read as often as they are needed.
 
     The first reading finds where the recording ends and how loud it is; what
-    stays in memory are some bytes a frame.
+    stays in memory are some bytes a frame. A short recording is read once.
 
     Arguments
     ---------
@@ -162,8 +165,13 @@ class SpeechFrames:
     ):
         self._read, self._log_mel, self._device = read, log_mel, device
         self._end = 0
+        self._kept: list[torch.Tensor] | None = []
         power = torch.zeros(0, device=device)
         for feats in feature_blocks(self._sound(), log_mel):
+            if self._kept is not None:
+                self._kept.append(feats)
+                if len(power) + len(feats) > KEPT_FRAMES:
+                    self._kept = None
             # A list of small tensors would hold the heap open between the
             # large ones of each block, which would then never be given back.
             power = torch.cat([power, frame_power(feats)])
@@ -204,8 +212,10 @@ class SpeechFrames:
         torch.Tensor
             Consecutive frames that count, (frames, bins).
         """
-        position = 0
-        for feats in feature_blocks(self._sound(), self._log_mel):
+        position, again = 0, self._kept
+        if again is None:
+            again = feature_blocks(self._sound(), self._log_mel)
+        for feats in again:
             own = feats[self.keep[position : position + len(feats)]]
             position += len(feats)
             if len(own):

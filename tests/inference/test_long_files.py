@@ -41,9 +41,15 @@ def test_features_of_blocks_are_those_of_the_whole(small, size, log_mel):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("kept_frames", [0, 300, 6000])
 @pytest.mark.parametrize("silence_range", [None, 30.0])
 @pytest.mark.parametrize("samples", [7000, 8000, 80013, 160000])
-def test_embedding_is_that_of_the_whole(small, samples, silence_range, log_mel):
+def test_embedding_is_that_of_the_whole(
+    small, samples, silence_range, kept_frames, log_mel, monkeypatch
+):
+    monkeypatch.setattr(
+        "speechbrain_siamese.inference.long_files.KEPT_FRAMES", kept_frames
+    )
     wav, encoder = small.sound(samples), small.encoder(silence_range)
     # Zeros within are silence, those at the end padding, wherever a block ends.
     wav[4000:5000] = 0
@@ -53,6 +59,18 @@ def test_embedding_is_that_of_the_whole(small, samples, silence_range, log_mel):
     for size in (4500, 4801, 1_000_000):
         found = embedding(padded, size, log_mel, encoder)
         torch.testing.assert_close(found, whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("samples", "readings"), [(80000, 1), (1040000, 2)])
+def test_a_short_recording_is_read_once(small, samples, readings, log_mel):
+    wav, encoder, read = small.sound(samples), small.encoder(None), []
+
+    def blocks():
+        read.append(len(wav))
+        yield from np.array_split(wav, 5)
+
+    embed_in_blocks(SpeechFrames(blocks, log_mel, encoder, "cpu"), encoder)
+    assert len(read) == readings
 
 
 def test_silence_is_left_out_by_the_level_of_the_whole(small, log_mel):
