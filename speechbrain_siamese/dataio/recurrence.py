@@ -10,7 +10,6 @@ recur.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +35,9 @@ QUIET = 60.0
 #: Later peaks that each peak is paired with, frames that they are later by,
 #: and bins that they are apart at most.
 PARTNERS, LATEST, APART = 4, 63, 63
+
+#: Recordings that are held against all later ones at a time.
+LOT = 64
 
 #: Bins of 7.8 Hz that a landmark tells, low ones: room for nine bits.
 BINS = FRAME // 2
@@ -77,15 +79,16 @@ class Recurrence:
     bridge : float
         Seconds between two stretches, or between one and an end of the
         recording, that are taken for part of them.
-    most : int
-        A landmark that occurs more often than that tells nothing.
+    neighbours : int
+        Each landmark is held against so many others like it, the next ones
+        by recording and time: what is everywhere is among them, too.
     """
 
     min_seconds: float = 2.0
     min_rate: float = 1.5
     max_gap: float = 2.0
     bridge: float = 3.0
-    most: int = 200
+    neighbours: int = 20
 
 
 def landmarks(blocks: Iterable[np.ndarray]) -> Landmarks:
@@ -258,36 +261,32 @@ def _shared(recordings, settings) -> Iterator[tuple]:
     hashes = np.concatenate([own.hashes for own in recordings])
     frames = np.concatenate([own.frames for own in recordings])
     owners = np.repeat(np.arange(len(recordings)), lengths)
+    # The same landmarks beside each other, by recording and time.
     order = hashes.argsort(kind="stable")
     hashes, frames, owners = hashes[order], frames[order], owners[order]
-    starts = np.flatnonzero(np.diff(hashes, prepend=hashes[:1] + 1))
-    counts = np.diff(starts, append=len(hashes))
-    # The number of its landmark's occurrence, and of all that it has.
-    size = np.repeat(counts, counts)
-    place = np.arange(len(hashes)) - np.repeat(starts, counts)
-    usable = size <= settings.most
-    parts = []
-    for later in range(1, settings.most):
-        first = np.flatnonzero(usable & (place + later < size))
-        if not len(first):
-            break
-        second = first + later
-        gap = frames[second] - frames[first]
-        # A note that is held is no recurrence.
-        other = (owners[first] != owners[second]) | (
-            abs(gap) * STEP > settings.min_seconds
-        )
-        first, second, gap = first[other], second[other], gap[other]
-        parts.append(
-            np.stack([owners[first], owners[second], gap, frames[first]])
-        )
-    if not parts:
-        return
-    pairs = np.concatenate(parts, axis=1)
-    # Of one recording, the later one is the second.
-    back = (pairs[0] == pairs[1]) & (pairs[2] < 0)
-    pairs[3, back] += pairs[2, back]
-    pairs[2, back] *= -1
+    by_owner = owners.argsort(kind="stable")
+    bounds = np.cumsum([0, *lengths])
+    # Some recordings at a time: what they have in common fits in memory.
+    for start in range(0, len(recordings), LOT):
+        stop = min(start + LOT, len(recordings))
+        own = by_owner[bounds[start] : bounds[stop]]
+        parts = []
+        for later in range(1, settings.neighbours + 1):
+            first = own[own + later < len(hashes)]
+            first = first[hashes[first] == hashes[first + later]]
+            second = first + later
+            gap = frames[second] - frames[first]
+            # A note that is held is no recurrence.
+            other = (owners[first] != owners[second]) | (
+                gap * STEP > settings.min_seconds
+            )
+            found = owners[first], owners[second], gap, frames[first]
+            parts.append(np.stack(found)[:, other])
+        yield from _at_one_offset(np.concatenate(parts, axis=1), settings)
+
+
+def _at_one_offset(pairs: np.ndarray, settings) -> Iterator[tuple]:
+    """Groups of landmarks that two recordings share at one offset."""
     least = settings.min_rate * settings.min_seconds
     # Rounding puts a stretch's landmarks at two neighbouring offsets: both
     # ways to join two of them are looked at.
@@ -298,11 +297,9 @@ def _shared(recordings, settings) -> Iterator[tuple]:
         edges = np.flatnonzero(
             np.r_[True, (own[:, 1:] != own[:, :-1]).any(axis=0), True]
         )
-        for start, stop in itertools.pairwise(edges):
-            if stop - start < least:
-                continue
-            rows = order[start:stop]
-            left, right, gap, when = pairs[:, rows]
+        large = np.flatnonzero(np.diff(edges) >= least)
+        for start, stop in zip(edges[large], edges[large + 1], strict=True):
+            left, right, gap, when = pairs[:, order[start:stop]]
             yield left[0], right[0], float(gap.mean()) * STEP, when
 
 

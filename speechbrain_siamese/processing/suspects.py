@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -36,7 +37,7 @@ class Windows:
     speakers : np.ndarray
         Number of the speaker who is said to speak, integers, (windows,).
     recordings : np.ndarray
-        Number of the recording, integers, (windows,).
+        Number of the recording, integers that do not fall, (windows,).
     """
 
     embeddings: np.ndarray
@@ -107,7 +108,7 @@ def unit_directions(embeddings: np.ndarray) -> np.ndarray:
     return unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-9)
 
 
-def likeness(windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+class Likeness:
     """How much each window sounds like its own speaker, and like all others.
 
     The own speaker is known from other recordings. Where there is one alone,
@@ -118,39 +119,77 @@ def likeness(windows: Windows) -> tuple[np.ndarray, np.ndarray]:
     ---------
     windows : Windows
 
-    Returns
-    -------
+    Attributes
+    ----------
     own : np.ndarray
         Mean cosine to windows of the own speaker, (windows,); NaN where there
         are none to compare with.
-    others : np.ndarray
-        The same to each speaker, (windows, speakers), minus infinity for the
-        own one.
     """
-    unit = unit_directions(windows.embeddings)
-    count = windows.speakers.max() + 1
-    sums = np.zeros((count, unit.shape[1]))
-    np.add.at(sums, windows.speakers, unit)
-    sizes = np.bincount(windows.speakers, minlength=count)
-    others = unit @ (sums / np.maximum(sizes, 1)[:, None]).T
-    elsewhere, within = np.full((2, len(unit)), np.nan)
-    for speaker in np.unique(windows.speakers):
-        mine = np.flatnonzero(windows.speakers == speaker)
-        recordings = windows.recordings[mine]
-        cosines = unit[mine] @ unit[mine].T
-        other = recordings[:, None] != recordings
-        far = ~other & (abs(mine[:, None] - mine) > NEAR)
-        for found, usable in ((elsewhere, other), (within, far)):
-            with np.errstate(invalid="ignore"):
-                found[mine] = (cosines * usable).sum(axis=1) / usable.sum(
-                    axis=1
-                )
-    # All others are known from other rooms.
-    known = np.isfinite(elsewhere) & np.isfinite(within)
-    room = (within - elsewhere)[known].mean() if known.any() else 0.0
-    own = np.where(np.isfinite(elsewhere), elsewhere, within - room)
-    others[np.arange(len(unit)), windows.speakers] = -np.inf
-    return own, others
+
+    def __init__(self, windows: Windows):
+        speakers, recordings = windows.speakers, windows.recordings
+        self._unit = unit = unit_directions(windows.embeddings)
+        self._speakers = speakers
+        sums, sizes = _sums(unit, speakers)
+        self._centres = sums / np.maximum(sizes, 1)[:, None]
+        own_sums, own_sizes = _sums(unit, recordings)
+        elsewhere = _mean_cosines(
+            unit,
+            sums[speakers] - own_sums[recordings],
+            sizes[speakers] - own_sizes[recordings],
+        )
+        # Sums of the neighbours follow from running sums.
+        running = np.concatenate([np.zeros((1, unit.shape[1])), unit]).cumsum(
+            axis=0
+        )
+        place = np.arange(len(unit))
+        first = np.searchsorted(recordings, recordings, side="left")
+        last = np.searchsorted(recordings, recordings, side="right")
+        low, high = (
+            np.maximum(first, place - NEAR),
+            np.minimum(last, place + NEAR + 1),
+        )
+        within = _mean_cosines(
+            unit,
+            own_sums[recordings] - (running[high] - running[low]),
+            own_sizes[recordings] - (high - low),
+        )
+        # All others are known from other rooms.
+        known = np.isfinite(elsewhere) & np.isfinite(within)
+        room = (within - elsewhere)[known].mean() if known.any() else 0.0
+        self.own = np.where(np.isfinite(elsewhere), elsewhere, within - room)
+
+    def gaps(self, rows: np.ndarray) -> np.ndarray:
+        """How much more windows sound like each speaker than like their own.
+
+        Arguments
+        ---------
+        rows : np.ndarray
+            Numbers of windows, (rows,).
+
+        Returns
+        -------
+        np.ndarray
+            Differences of mean cosines, (rows, speakers); minus infinity for
+            the own one, NaN where the own one is not known.
+        """
+        others = self._unit[rows] @ self._centres.T
+        others[np.arange(len(rows)), self._speakers[rows]] = -np.inf
+        return others - self.own[rows, None]
+
+
+def _sums(vectors: np.ndarray, groups: np.ndarray):
+    """Sum and number of the vectors of each group."""
+    sums = np.zeros((groups.max() + 1, vectors.shape[1]))
+    np.add.at(sums, groups, vectors)
+    return sums, np.bincount(groups)
+
+
+def _mean_cosines(unit, sums, sizes):
+    """Mean cosine of each vector to so many; NaN to none."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = (unit * sums).sum(axis=1) / sizes
+    return np.where(sizes > 0, means, np.nan)
 
 
 def suspicious_stretches(windows: Windows) -> list[Stretch]:
@@ -166,14 +205,12 @@ def suspicious_stretches(windows: Windows) -> list[Stretch]:
         At most one of each recording, that with the most evidence; the most
         suspicious first.
     """
-    own, others = likeness(windows)
-    found = []
-    for recording in np.unique(windows.recordings):
-        mine = np.flatnonzero(windows.recordings == recording)
-        if np.isnan(own[mine]).any():
+    likeness, found = Likeness(windows), []
+    for mine in _by_recording(windows):
+        gaps = likeness.gaps(mine)
+        if np.isnan(gaps).any():
             continue  # there is nothing else of this speaker
-        # Who it sounds like has to be one person, not another each time.
-        run = _best_run(others[mine] - own[mine, None])
+        run = _best_run(gaps)
         if run is None:
             continue
         first, last, like, suspicion = run
@@ -181,7 +218,7 @@ def suspicious_stretches(windows: Windows) -> list[Stretch]:
             Stretch(
                 suspicion,
                 int(windows.speakers[mine[0]]),
-                int(recording),
+                int(windows.recordings[mine[0]]),
                 int(mine[first]),
                 int(mine[last]),
                 last - first + 1 >= MOST * len(mine),
@@ -203,45 +240,52 @@ def suspicious_pairs(windows: Windows) -> list[Pair]:
     list of Pair
         All, the most suspicious first.
     """
-    own, others = likeness(windows)
-    count = others.shape[1]
+    likeness = Likeness(windows)
+    count = windows.speakers.max() + 1
     gaps, sizes = np.zeros((count, count)), np.zeros(count)
-    for speaker in range(count):
-        mine = np.isfinite(own) & (windows.speakers == speaker)
-        sizes[speaker] = mine.sum()
-        if mine.any():
-            gaps[speaker] = (others[mine] - own[mine, None]).mean(axis=0)
-    first, second = np.triu_indices(count, 1)
+    for mine in _by_recording(windows):
+        own = likeness.gaps(mine)
+        if not np.isnan(own).any():
+            speaker = windows.speakers[mine[0]]
+            gaps[speaker] += own.sum(axis=0)
+            sizes[speaker] += len(mine)
+    gaps /= np.maximum(sizes, 1)[:, None]
+    usable = np.flatnonzero(sizes >= SHORTEST)
     found = [
         Pair(float((gaps[a, b] + gaps[b, a]) / 2), int(a), int(b))
-        for a, b in zip(first, second, strict=True)
-        if min(sizes[a], sizes[b]) >= SHORTEST
+        for a, b in itertools.combinations(usable, 2)
     ]
     return sorted(found, key=lambda pair: -pair.suspicion)
 
 
-def _best_run(gaps: np.ndarray):
+def _by_recording(windows: Windows) -> list[np.ndarray]:
+    """Numbers of the windows of each recording."""
+    edges = np.flatnonzero(np.diff(windows.recordings)) + 1
+    return np.split(np.arange(len(windows.recordings)), edges)
+
+
+def _best_run(gaps: np.ndarray) -> tuple[int, int, int, float] | None:
     """The run of windows and the speaker with the most evidence.
 
-    The largest sum of a run (Bentley 1984), over all speakers.
+    The largest sum of a run (Bentley 1984), over all speakers at a time: whom
+    it sounds like has to be one person, not another in each window.
     """
-    best = None
     shortest = min(SHORTEST, len(gaps))
-    for like in range(gaps.shape[1]):
-        if not np.isfinite(gaps[:, like]).all():
-            continue  # its own
-        total, start = 0.0, 0
-        for place, gap in enumerate(gaps[:, like]):
-            if total <= 0:
-                total, start = 0.0, place
-            total += gap
-            long = place - start + 1 >= shortest
-            if total > 0 and long and (best is None or total > best[0]):
-                best = total, start, place, like
-    if best is None:
-        return None
+    totals = np.zeros(gaps.shape[1])
+    starts = np.zeros(gaps.shape[1], dtype=int)
+    best = 0.0, 0, 0, 0
+    for place, own in enumerate(gaps):
+        fresh = totals <= 0
+        starts[fresh], totals[fresh] = place, 0.0
+        totals = totals + own
+        reached = np.where(place - starts + 1 >= shortest, totals, -np.inf)
+        like = int(reached.argmax())
+        if reached[like] > best[0]:
+            best = float(reached[like]), int(starts[like]), place, like
     total, first, last, like = best
-    return first, last, like, float(total / (last - first + 1 + PRIOR))
+    if not total:
+        return None
+    return first, last, like, total / (last - first + 1 + PRIOR)
 
 
 def shown_first(

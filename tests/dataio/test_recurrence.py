@@ -76,6 +76,13 @@ def test_a_jingle_is_found_below_noise_and_behind_a_codec(
         assert sum(b - a for a, b in own) < 7.5
 
 
+def test_what_is_everywhere_is_found_everywhere():
+    opening = jingle(4.0)
+    sounds = [np.concatenate([opening, noise(k, 8)]) for k in range(70)]
+    found = recurring([landmarks([sound]) for sound in sounds])
+    assert [rounded(own) for own in found] == 70 * [[(0, 4)]]
+
+
 def test_blocks_do_not_matter():
     sound = np.concatenate([noise(1, 70), jingle(), noise(2, 9)])
     whole = landmarks([sound])

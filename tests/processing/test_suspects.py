@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from speechbrain_siamese.processing.suspects import (
+    NEAR,
+    Likeness,
     Pair,
     Stretch,
     Windows,
-    likeness,
     shown_first,
     suspicious_pairs,
     suspicious_stretches,
@@ -73,18 +74,37 @@ def test_one_voice_under_two_names_is_the_first_pair(corpus):
 def test_likeness_is_that_of_a_loop(corpus):
     windows, _, _ = corpus
     unit = unit_directions(windows.embeddings)
-    own, others = likeness(windows)
+    likeness = Likeness(windows)
     for place in (0, 333, len(unit) - 1):
         mine = (windows.speakers == windows.speakers[place]) & (
             windows.recordings != windows.recordings[place]
         )
-        mean = np.mean([unit[place] @ one for one in unit[mine]])
-        assert own[place] == pytest.approx(mean)
+        own = np.mean([unit[place] @ one for one in unit[mine]])
+        assert likeness.own[place] == pytest.approx(own)
         speaker = (windows.speakers[place] + 1) % SPEAKERS
         theirs = unit[windows.speakers == speaker]
-        mean = np.mean([unit[place] @ one for one in theirs])
-        assert others[place, speaker] == pytest.approx(mean)
-        assert others[place, windows.speakers[place]] == -np.inf
+        other = np.mean([unit[place] @ one for one in theirs])
+        (gaps,) = likeness.gaps(np.array([place]))
+        assert gaps[speaker] == pytest.approx(other - own)
+        assert gaps[windows.speakers[place]] == -np.inf
+
+
+def test_one_recording_is_judged_without_neighbours_and_room(corpus):
+    windows, _, _ = corpus
+    keep = (windows.speakers != 2) | (windows.recordings == 6)
+    parts = windows.embeddings, windows.speakers, windows.recordings
+    fewer = Windows(*(part[keep] for part in parts))
+    unit, found = unit_directions(fewer.embeddings), Likeness(fewer).own
+
+    def within(place):
+        near = abs(np.arange(len(unit)) - place) <= NEAR
+        same = fewer.recordings == fewer.recordings[place]
+        return np.mean([unit[place] @ one for one in unit[same & ~near]])
+
+    several = np.flatnonzero(fewer.speakers != 2)
+    room = np.mean([within(place) - found[place] for place in several])
+    for place in np.flatnonzero(fewer.speakers == 2)[[0, 9, 19]]:
+        assert found[place] == pytest.approx(within(place) - room)
 
 
 def test_a_single_recording_is_held_against_itself():
