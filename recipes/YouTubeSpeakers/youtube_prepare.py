@@ -105,13 +105,14 @@ def prepare_youtube(
         {"data_folder": data_folder, "clips_folder": clips_folder},
         _read_names(exclude_speakers),
     )
-    long_ones, rejected = clean_corpus(
+    long_ones, rejected_long = clean_corpus(
         recordings["data_folder"],
         save / "clean",
         cleaning,
         n_jobs,
         joblib_backend,
     )
+    rejected = rejected_long
     short_ones: list[CleanRecording] = []
     if clips_folder:
         uncut = replace(
@@ -143,11 +144,12 @@ def prepare_youtube(
     else:
         (save / "preparation.json").unlink(missing_ok=True)
         write_rejected(rejected, save / "rejected.csv")
+        # Before what may refuse the corpus: then it is needed most.
+        write_report(long_ones, rejected_long, cleaning, save)
+        write_dataset_card(long_ones, cleaning.sample_rate, save / "README.md")
         write_split_files(
             save, long_ones, short_ones, cleaning.sample_rate, splits, seed
         )
-        write_report(long_ones, rejected, cleaning, save)
-        write_dataset_card(long_ones, cleaning.sample_rate, save / "README.md")
         _write_note(save, fingerprint, cleaning, splits, seed)
     if shards:
         write_shards(

@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import click
+
+Answer = TypeVar("Answer")
 
 # PyTorch takes seconds to import: what needs it is imported where it is used,
 # so that --help and completion answer at once.
@@ -72,19 +75,27 @@ def tell(found: dict, as_json: bool, text: str) -> None:
     click.echo(json.dumps(found, ensure_ascii=False) if as_json else text)
 
 
-def each_file(files: Sequence[str], ask: Callable[[str], bool]) -> int:
+def each_file(
+    files: Sequence[str],
+    ask: Callable[[str], Answer],
+    answer: Callable[[str, Answer], bool],
+) -> int:
     """Ask about each file; those that cannot be used are told and left out.
 
-    Returns the exit code: 0 if all answers were yes, 1 if one was no, 2 if a
-    file was left out. The error of a single file is raised.
+    What ``answer`` does with the answers says whether they are a yes; its
+    errors, such as a full disk, end the job. Returns the exit code: 0 if all
+    answers were yes, 1 if one was no, 2 if a file was left out. The error of a
+    single file is raised.
     """
     code = 0
     for path in files:
         try:
-            code = max(code, 0 if ask(path) else 1)
+            found = ask(path)
         except (ValueError, OSError) as error:
             if len(files) == 1:
                 raise
             click.echo(f"left out: {path}: {error}", err=True)
             code = 2
+            continue
+        code = max(code, 0 if answer(path, found) else 1)
     return code

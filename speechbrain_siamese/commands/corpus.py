@@ -38,8 +38,8 @@ def audit(source, encoder, as_json, top, prepared):
 
     PREPARED is the folder that training has prepared. Recordings, stretches,
     and pairs of speakers who sound like one person, the most suspicious first;
-    all of them go to PREPARED/suspects.csv, too. Listen, and copy what is
-    wrong into exclude.csv beside the speakers' folders.
+    50 or more go to PREPARED/suspects.csv, too. Listen, and copy what is wrong
+    into exclude.csv beside the speakers' folders.
 
     Example: siamese audit --encoder=speechbrain/spkrec-ecapa-voxceleb
     results/mine/prepared
@@ -60,7 +60,7 @@ def audit(source, encoder, as_json, top, prepared):
         raise ValueError(
             "no model is named: give --source=<export> or --encoder=<name>"
         )
-    found = auditing.audit(listener, prepared)
+    found = auditing.audit(listener, prepared, max(top, 50))
     table = Path(prepared) / "suspects.csv"
     auditing.write_suspects(found, table)
     lines = [f"all {len(found)} rows: {table}"]

@@ -76,8 +76,7 @@ def identify(source, trust, gallery_path, as_json, top, threshold, files):
     """
     gallery = open_model(source, trust).gallery(gallery_path)
 
-    def ask(path):
-        found = gallery.identify(path, top, threshold)
+    def answer(path, found):
         lines = [f"{path}: {found.name or 'unknown'}"] + [
             f"  {one.name}: {100 * one.probability:.1f} %, "
             f"score {one.score:.3f}"
@@ -86,7 +85,13 @@ def identify(source, trust, gallery_path, as_json, top, threshold, files):
         tell({"file": path, **asdict(found)}, as_json, "\n".join(lines))
         return found.name is not None
 
-    sys.exit(each_file(files, ask))
+    sys.exit(
+        each_file(
+            files,
+            lambda path: gallery.identify(path, top, threshold),
+            answer,
+        )
+    )
 
 
 @click.group()

@@ -115,7 +115,9 @@ def label(
     model.check_label(gallery, recall, online)
 
     def ask(path):
-        found = model.label(path, gallery, recall, online, progress=True)
+        return model.label(path, gallery, recall, online, progress=True)
+
+    def answer(path, found):
         for target, recording in targets[path]:
             write_labels(target, found, recording)
         told = [asdict(one) for one in found]
@@ -125,7 +127,7 @@ def label(
         tell({"file": path, "segments": told}, as_json, "\n".join(lines))
         return True
 
-    sys.exit(each_file(files, ask))
+    sys.exit(each_file(files, ask, answer))
 
 
 def label_targets(files, outputs, folder):

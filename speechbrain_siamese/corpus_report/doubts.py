@@ -37,12 +37,15 @@ class Doubt:
         What was found.
     todo : str
         What to do about it.
+    speaker : bool
+        Whether it is about a speaker.
     """
 
     urgency: str
     about: str
     what: str
     todo: str
+    speaker: bool = False
 
     @property
     def advice(self) -> str:
@@ -74,7 +77,9 @@ def doubts_about(
             KNOW if item.excluded else WRONG,
             item.recording.session,
             f"is not used: {item.reason}",
-            "mend or replace the file, or take it away",
+            "exclude.csv says so: take the line away to have it back"
+            if item.excluded
+            else "mend or replace the file, or take it away",
         )
         for item in rejected
     ]
@@ -138,6 +143,7 @@ def _of_recording(item: CleanRecording, settings) -> list[Doubt]:
             "listen whether a voice is there; loudness itself does not matter",
         )
     between = item.raw_duration - settings.trim_start - settings.trim_end
+    between -= sum(cut.stop - cut.start for cut in item.recording.cut)
     share = item.duration / max(between, item.duration)
     if share < FEW:
         doubt(
@@ -178,6 +184,7 @@ def _of_speakers(cleaned) -> list[Doubt]:
                     speaker,
                     f"has {seconds:.0f} s of speech",
                     "add recordings: five minutes are a good measure",
+                    speaker=True,
                 )
             )
         if len(own) == 1:
@@ -188,6 +195,7 @@ def _of_speakers(cleaned) -> list[Doubt]:
                     "has one recording only",
                     "a second one, from elsewhere, teaches voice instead of "
                     "room and microphone",
+                    speaker=True,
                 )
             )
     return found

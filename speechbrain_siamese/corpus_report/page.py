@@ -19,6 +19,7 @@ from speechbrain_siamese.corpus_report.doubts import Doubt, doubts_about
 from speechbrain_siamese.dataio.clean_recording import CleanRecording, Rejected
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
 from speechbrain_siamese.dataio.recordings import EXCLUDED, RECURS
+from speechbrain_siamese.evaluation.worst_errors import MP3_RATES
 from speechbrain_siamese.pages import render_page
 from speechbrain_siamese.utils.whole_file import whole_file, write_csv
 
@@ -47,8 +48,8 @@ COLUMNS = (
 #: plays the cleaned files, which lie beside it.
 CARRIED = 3600.0
 
-#: Hz, and soundfile's measure of how much is thrown away, of carried sound.
-RATE, COMPRESSION = 16000, 0.95
+#: soundfile's measure of how much of carried sound is thrown away.
+COMPRESSION = 0.95
 
 #: Seconds, ends of the classes of the histogram of stretches.
 LENGTHS = (0.5, 1, 2, 4, 8, 16, 32, 64, np.inf)
@@ -80,7 +81,8 @@ def write_report(
     doubts = doubts_about(cleaned, rejected, settings)
     about = defaultdict(list)
     for doubt in doubts:
-        about[doubt.about].append(doubt)
+        # A speaker may be called as a recording is.
+        about[doubt.about, doubt.speaker].append(doubt)
     rows = [_row(item, settings, about) for item in cleaned]
     rows += [_rejected_row(item, about) for item in rejected]
     write_csv(
@@ -92,7 +94,7 @@ def write_report(
         "corpus.html.jinja",
         title="What the corpus holds",
         doubts=doubts,
-        speakers=_speakers(cleaned, rejected, about, settings),
+        speakers=_speakers(cleaned, rejected, about),
         players=_players(cleaned, about, folder),
         outlines={item.recording.session: _outline(item) for item in cleaned},
         kept={item.recording.session: item.kept for item in cleaned},
@@ -189,15 +191,15 @@ def _whose(recording) -> dict:
 
 
 def _words(about, recording) -> str:
-    return "; ".join(doubt.what for doubt in about[recording.session])
+    return "; ".join(doubt.what for doubt in about[recording.session, False])
 
 
 def _cell(value) -> str:
     """As it stands in the table."""
-    return f"{value:.4g}" if isinstance(value, float) else value
+    return f"{value:.4f}" if isinstance(value, float) else value
 
 
-def _speakers(cleaned, rejected, about, settings) -> list[dict]:
+def _speakers(cleaned, rejected, about) -> list[dict]:
     """Each with what there is of it, those with doubts first."""
     by_speaker = defaultdict(list)
     for item in (*cleaned, *rejected):
@@ -214,8 +216,10 @@ def _speakers(cleaned, rejected, about, settings) -> list[dict]:
                 "sessions": sessions,
                 "raw": sum(item.raw_duration for item in good),
                 "kept": sum(item.duration for item in good),
-                "doubts": about[speaker],
-                "about": {session: about[session] for session in sessions},
+                "doubts": about[speaker, True],
+                "about": {
+                    session: about[session, False] for session in sessions
+                },
             }
         )
     return found
@@ -223,10 +227,13 @@ def _speakers(cleaned, rejected, about, settings) -> list[dict]:
 
 def _players(cleaned, about, folder) -> dict[str, str]:
     """Addresses of sound: carried for the doubtful first, or of files."""
-    order = sorted(cleaned, key=lambda item: not about[item.recording.session])
+    order = sorted(
+        cleaned, key=lambda item: not about[item.recording.session, False]
+    )
     left, players = CARRIED, {}
     for item in order:
-        if item.duration <= left:
+        rate = soundfile.info(item.path).samplerate
+        if item.duration <= left and rate in MP3_RATES:
             left -= item.duration
             players[item.recording.session] = _mp3(item.path)
         else:

@@ -243,7 +243,8 @@ def _build(
                 recording, spool, settings, outline.add, finder.add, meter.add
             )
             stretches = _stretches(total, finder, peak, settings, recording)
-        except _Unusable as error:
+            kind = audio_format(recording.path)
+        except (_Unusable, DecodingError) as error:
             audio_path.unlink(missing_ok=True)
             return {"rejected": str(error)}
         with whole_file(audio_path) as partial:
@@ -256,7 +257,7 @@ def _build(
         "bytes": audio_path.stat().st_size,
         "quality": asdict(meter.quality()),
         "outline": outline.points(POINTS),
-        "audio_format": audio_format(recording.path),
+        "audio_format": kind,
     }
 
 

@@ -105,11 +105,14 @@ def download(
         for source in missing:
             try:
                 _keep(source, whole, info, folder)
-            except (ValueError, OSError) as error:
-                logger.error("%s of %s: %s", source.speaker, url, error)
-                failed[source] = str(error)
+            except Exception as error:
+                # What is fetched may be broken in any way.
+                failed[source] = _reason(error)
+                logger.error(
+                    "%s of %s: %s", source.speaker, url, failed[source]
+                )
         if not any(source in failed for source in missing):
-            shutil.rmtree(parts)
+            shutil.rmtree(parts, ignore_errors=True)
     _remove_if_empty(folder / PARTS)
     return failed
 
@@ -173,9 +176,11 @@ def _fetch(url: str, parts: Path) -> tuple[Path, dict]:
     parts.mkdir(parents=True, exist_ok=True)
     options = {
         "format": "bestaudio/best",
-        # One name for all: what is half there is found again.
-        "outtmpl": {"default": str(parts / "sound.%(ext)s")},
+        # What is half there is found again, if it is the same format.
+        "outtmpl": {"default": str(parts / "sound.%(format_id)s.%(ext)s")},
         "noplaylist": True,
+        # A list is refused below, without asking for all that is in it.
+        "extract_flat": "in_playlist",
         "logger": logger,
         "noprogress": True,
         "retries": 10,
@@ -186,6 +191,8 @@ def _fetch(url: str, parts: Path) -> tuple[Path, dict]:
     }
     with YoutubeDL(options) as loader:
         info = loader.extract_info(url, download=False)
+        if info is None or info.get("is_live"):
+            raise ValueError("it has no recording yet, or goes on: try later")
         if "entries" in info:
             raise ValueError(
                 "it is a list of recordings, not one: name each of them in a "
@@ -219,10 +226,11 @@ def _keep(source: Source, whole: Path, info: dict, folder: Path) -> None:
 
 def _free_name(source: Source, name: str, folder: Path, suffix: str) -> Path:
     """Where it goes: its id on the site, unless another one has that name."""
-    stem = ascii_id(name)
+    # A dot in front would hide it.
+    stem = ascii_id(name).lstrip(".")[:100] or "recording"
     if not source.whole:
-        stop = "end" if source.stop is None else f"{source.stop:g}"
-        stem += f"_{source.start:g}-{stop}"
+        stop = "end" if source.stop is None else f"{source.stop:.10g}"
+        stem += f"_{source.start:.10g}-{stop}"
     for choice in (stem, f"{stem}_{_digest(source.url)}"):
         note = _read_note(folder / f"{choice}.json")
         if note.get("url") == source.url or not any(folder.glob(f"{choice}.*")):

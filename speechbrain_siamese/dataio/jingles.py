@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,12 @@ import numpy as np
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.dataio.decoding import DecodingError, decode_blocks
-from speechbrain_siamese.dataio.recordings import RECURS, Cut, Recording
+from speechbrain_siamese.dataio.recordings import (
+    EXCLUDED,
+    RECURS,
+    Cut,
+    Recording,
+)
 from speechbrain_siamese.dataio.recurrence import (
     RATE,
     Landmarks,
@@ -25,6 +31,9 @@ from speechbrain_siamese.utils.progress import show_progress
 from speechbrain_siamese.utils.whole_file import file_digest, whole_file
 
 logger = get_logger(__name__)
+
+#: Part of every key: another method listens anew.
+METHOD = "landmarks 1"
 
 #: Folder of what is remembered of recordings, in that of the cleaned audio.
 FOLDER = ".landmarks"
@@ -74,9 +83,7 @@ def cut_recurring(
         recording.path.stat().st_size if recording.path.is_file() else 0
         for recording in recordings
     ]
-    heard = dict(
-        show_progress(done, sizes, lambda _: 0.0, "Listening", progressbar)
-    )
+    heard = dict(show_progress(done, sizes, _seconds, "Listening", progressbar))
     found = recurring([heard[place] for place in range(len(recordings))])
     seconds = sum(stop - start for own in found for start, stop in own)
     logger.info(
@@ -96,11 +103,19 @@ def cut_recurring(
     ]
 
 
+def _seconds(heard: Landmarks) -> float:
+    return float(heard.seconds)
+
+
 def _listen(recording: Recording, folder: Path) -> Landmarks:
     """Landmarks of one recording, from an earlier run where it is the same."""
     path = folder / f"{recording.session}.npz"
+    unwanted = Cut(0.0, math.inf, EXCLUDED) in recording.cut
+    # Whoever opens a pipe waits for ever.
+    if unwanted or not recording.path.is_file():
+        return no_landmarks(0.0)
     try:
-        key = file_digest(recording.path)
+        key = file_digest(recording.path, METHOD)
         found = _remembered(path, key)
         if found is not None:
             return found

@@ -10,6 +10,7 @@ recur.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -36,8 +37,8 @@ QUIET = 60.0
 #: and bins that they are apart at most.
 PARTNERS, LATEST, APART = 4, 63, 63
 
-#: Recordings that are held against all later ones at a time.
-LOT = 64
+#: Landmarks of whole recordings that are held against all others at a time.
+LOT = 300_000
 
 #: Bins of 7.8 Hz that a landmark tells, low ones: room for nine bits.
 BINS = FRAME // 2
@@ -81,7 +82,11 @@ class Recurrence:
         recording, that are taken for part of them.
     neighbours : int
         Each landmark is held against so many others like it, the next ones
-        by recording and time: what is everywhere is among them, too.
+        by recording and time: what is everywhere is among them, what two of
+        very many recordings share may not be.
+    most : int
+        A landmark that occurs more often, and more than three times a
+        recording, tells nothing.
     """
 
     min_seconds: float = 2.0
@@ -89,6 +94,7 @@ class Recurrence:
     max_gap: float = 2.0
     bridge: float = 3.0
     neighbours: int = 20
+    most: int = 200
 
 
 def landmarks(blocks: Iterable[np.ndarray]) -> Landmarks:
@@ -120,7 +126,7 @@ def landmarks(blocks: Iterable[np.ndarray]) -> Landmarks:
 
     none = np.zeros((0, 2), dtype=np.int64)
     peaks = np.concatenate([none, *_peaks(counted())])
-    hashes, frames = [], []
+    hashes = []
     # The partners of each peak are the next ones that are near enough.
     for later in range(1, PARTNERS * 4 + 1):
         first, second = peaks[:-later], peaks[later:]
@@ -131,7 +137,6 @@ def landmarks(blocks: Iterable[np.ndarray]) -> Landmarks:
         good = (time > 1) & (time <= LATEST) & (abs(bins) <= APART)
         code = (first[:, 1] << 13) | ((bins + APART + 1) << 6) | time
         hashes.append(np.where(good, code, -1))
-        frames.append(first[:, 0])
     seconds = samples / RATE
     if not hashes:
         return no_landmarks(seconds)
@@ -140,7 +145,9 @@ def landmarks(blocks: Iterable[np.ndarray]) -> Landmarks:
     for row, code in zip(table, hashes, strict=True):
         row[: len(code)] = code
     # Of each peak no more than PARTNERS.
-    good = (table >= 0) & ((table >= 0).cumsum(axis=0) <= PARTNERS)
+    good = (table >= 0) & (
+        (table >= 0).cumsum(axis=0, dtype=np.int8) <= PARTNERS
+    )
     partner, peak = np.nonzero(good)
     order = peak.argsort(kind="stable")
     return Landmarks(
@@ -208,7 +215,7 @@ def _peaks(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     # depend on where blocks begin.
     lot, margin = 1024, NEAR_FRAMES
     pending, done = np.zeros(0), 0  # frame at which pending begins
-    for block in (*blocks, None):
+    for block in itertools.chain(blocks, [None]):
         last = block is None
         if not last:
             pending = np.concatenate([pending, block])
@@ -258,17 +265,24 @@ def _highest(levels: np.ndarray) -> np.ndarray:
 def _shared(recordings, settings) -> Iterator[tuple]:
     """Pairs of recordings, the offset in seconds, the frames of the first."""
     lengths = [len(own.hashes) for own in recordings]
-    hashes = np.concatenate([own.hashes for own in recordings])
+    hashes = np.concatenate([own.hashes for own in recordings]).astype(int)
     frames = np.concatenate([own.frames for own in recordings])
     owners = np.repeat(np.arange(len(recordings)), lengths)
     # The same landmarks beside each other, by recording and time.
     order = hashes.argsort(kind="stable")
     hashes, frames, owners = hashes[order], frames[order], owners[order]
+    edges = np.flatnonzero(np.diff(hashes, prepend=-1, append=-1))
+    counts = np.diff(edges)
+    usable = counts <= max(settings.most, 3 * len(recordings))
     by_owner = owners.argsort(kind="stable")
-    bounds = np.cumsum([0, *lengths])
+    by_owner = by_owner[np.repeat(usable, counts)[by_owner]]
+    bounds = np.searchsorted(owners[by_owner], np.arange(len(lengths) + 1))
     # Some recordings at a time: what they have in common fits in memory.
-    for start in range(0, len(recordings), LOT):
-        stop = min(start + LOT, len(recordings))
+    starts = [0]
+    for place in range(1, len(lengths) + 1):
+        if bounds[place] - bounds[starts[-1]] > LOT or place == len(lengths):
+            starts.append(place)
+    for start, stop in itertools.pairwise(starts):
         own = by_owner[bounds[start] : bounds[stop]]
         parts = []
         for later in range(1, settings.neighbours + 1):
@@ -294,9 +308,10 @@ def _at_one_offset(pairs: np.ndarray, settings) -> Iterator[tuple]:
         key = np.stack([pairs[0], pairs[1], (pairs[2] + phase) // 2])
         order = np.lexsort((pairs[3], *key[::-1]))
         own = key[:, order]
-        edges = np.flatnonzero(
-            np.r_[True, (own[:, 1:] != own[:, :-1]).any(axis=0), True]
-        )
+        ends = (own[:, 1:] != own[:, :-1]).any(axis=0)
+        # A gap ends a stretch: landmarks far apart need not be looked at.
+        ends |= np.diff(pairs[3, order]) * STEP > settings.max_gap
+        edges = np.flatnonzero(np.r_[True, ends, True])
         large = np.flatnonzero(np.diff(edges) >= least)
         for start, stop in zip(edges[large], edges[large + 1], strict=True):
             left, right, gap, when = pairs[:, order[start:stop]]

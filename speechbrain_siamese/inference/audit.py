@@ -98,12 +98,23 @@ def audit(
             "expected two or more: give the folder that preparation wrote "
             "(<output_folder>/prepared)"
         )
-    rows = {}
-    for path in notes:
+    rows, rates = {}, set()
+    for path, note in notes.items():
         wav = path.with_suffix(".wav")
+        if "recording" not in note or not wav.is_file():
+            raise ValueError(
+                f"{path} was written by an earlier version, or its audio is "
+                "gone: prepare the recordings again"
+            )
         info = soundfile.info(wav)
+        rates.add(info.samplerate)
         rows[path.stem] = {"wav": str(wav), "start": 0, "stop": info.frames}
-    rate = info.samplerate
+    if len(rates) > 1:
+        raise ValueError(
+            f"{prepared} holds audio at {sorted(rates)} Hz, expected one rate: "
+            "prepare the recordings again"
+        )
+    rate = rates.pop()
     grid, embeddings = window_embeddings(
         encoder, rows, rate, prepared / "audit", WINDOW, HOP
     )

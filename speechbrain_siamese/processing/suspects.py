@@ -103,9 +103,13 @@ def unit_directions(embeddings: np.ndarray) -> np.ndarray:
     np.ndarray
         (windows, dim)
     """
-    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    unit = unit - unit.mean(axis=0)
-    return unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-9)
+
+    def of_length_one(vectors):
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors / np.maximum(lengths, 1e-9)
+
+    unit = of_length_one(embeddings)
+    return of_length_one(unit - unit.mean(axis=0))
 
 
 class Likeness:
@@ -132,6 +136,7 @@ class Likeness:
         self._speakers = speakers
         sums, sizes = _sums(unit, speakers)
         self._centres = sums / np.maximum(sizes, 1)[:, None]
+        self._unheard = sizes == 0
         own_sums, own_sizes = _sums(unit, recordings)
         elsewhere = _mean_cosines(
             unit,
@@ -174,6 +179,7 @@ class Likeness:
             the own one, NaN where the own one is not known.
         """
         others = self._unit[rows] @ self._centres.T
+        others[:, self._unheard] = -np.inf
         others[np.arange(len(rows)), self._speakers[rows]] = -np.inf
         return others - self.own[rows, None]
 

@@ -65,5 +65,5 @@ def _letters(path: str) -> frozenset[int]:
     """Code points that a font's file has."""
     try:
         return frozenset(FT2Font(path).get_charmap())
-    except RuntimeError:  # a broken or strange file has none
+    except (RuntimeError, OSError):  # broken, strange, or gone since
         return frozenset()

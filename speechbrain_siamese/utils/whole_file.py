@@ -122,7 +122,14 @@ def write_csv(
     """
     with (
         whole_file(path) as partial,
-        open(partial, "w", encoding="utf-8", newline="") as file,
+        # A file name need not be valid UTF-8: its odd bytes are spelt out.
+        open(
+            partial,
+            "w",
+            encoding="utf-8",
+            errors="backslashreplace",
+            newline="",
+        ) as file,
     ):
         writer = csv.writer(file)
         writer.writerow(header)
