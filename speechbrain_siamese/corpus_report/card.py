@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -88,8 +89,8 @@ def write_dataset_card(
     path : str or Path
     """
     path = Path(path)
-    if path.is_file() and UNKNOWN not in path.read_text(encoding="utf-8"):
-        return  # somebody has filled it in
+    if path.is_file() and not _untouched(path.read_bytes()):
+        return
     notes = [_note(item.recording.path) for item in cleaned]
     licences = Counter(note["licence"] for note in notes if note.get("licence"))
     untold = len(cleaned) - licences.total()
@@ -124,8 +125,21 @@ def write_dataset_card(
         licence=_counted(licences, untold) if licences else UNKNOWN,
         unknown=UNKNOWN,
     )
+    content = text.encode("utf-8", errors="backslashreplace")
     with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+        partial.write_bytes(content + _mark(content))
+
+
+def _mark(content: bytes) -> bytes:
+    """A last line by which a card is known that nobody has changed."""
+    digest = hashlib.blake2b(content, digest_size=8).hexdigest()
+    return f"\n<!-- as it was written: {digest} -->\n".encode()
+
+
+def _untouched(card: bytes) -> bool:
+    """Whether a card is as it was written."""
+    content = card[: card.rstrip().rfind(b"\n")]
+    return card == content + _mark(content)
 
 
 def _note(path: Path) -> dict:

@@ -232,9 +232,14 @@ def _free_name(source: Source, name: str, folder: Path, suffix: str) -> Path:
         stop = "end" if source.stop is None else f"{source.stop:.10g}"
         stem += f"_{source.start:.10g}-{stop}"
     for choice in (stem, f"{stem}_{_digest(source.url)}"):
+        target = folder / f"{choice}{suffix}"
         note = _read_note(folder / f"{choice}.json")
-        if note.get("url") == source.url or not any(folder.glob(f"{choice}.*")):
-            return folder / f"{choice}{suffix}"
+        ours = note.get("url") == source.url
+        # One that is there, and was not found to be ours, is the user's.
+        if not target.exists() and (
+            ours or not any(folder.glob(f"{choice}.*"))
+        ):
+            return target
     raise ValueError(
         f"{folder / stem} and {folder / choice} are taken by other files: "
         "move them away"

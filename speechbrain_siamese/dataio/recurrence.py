@@ -11,6 +11,7 @@ recur.
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,9 @@ QUIET = 60.0
 #: Later peaks that each peak is paired with, frames that they are later by,
 #: and bins that they are apart at most.
 PARTNERS, LATEST, APART = 4, 63, 63
+
+#: Share of the shorter recording from which two are copies.
+COPY = 0.8
 
 #: Landmarks of whole recordings that are held against all others at a time.
 LOT = 300_000
@@ -198,9 +202,18 @@ def recurring(
     settings = settings or Recurrence()
     if not recordings:
         return []
-    found: list[list[tuple[float, float]]] = [[] for _ in recordings]
+    shared = defaultdict(list)
     for left, right, offset, frames in _shared(recordings, settings):
         for start, stop in _dense(frames, settings):
+            shared[left, right].append((start, stop, offset))
+    found: list[list[tuple[float, float]]] = [[] for _ in recordings]
+    for (left, right), own in shared.items():
+        covered = _joined([(start, stop) for start, stop, _ in own], 0.0, 1e9)
+        shorter = min(recordings[left].seconds, recordings[right].seconds)
+        # A copy is no jingle: cutting both would leave nothing of it.
+        if left != right and sum(b - a for a, b in covered) > COPY * shorter:
+            continue
+        for start, stop, offset in own:
             found[left].append((start, stop))
             found[right].append((start + offset, stop + offset))
     return [

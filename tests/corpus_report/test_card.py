@@ -58,7 +58,11 @@ def test_a_card_that_somebody_has_filled_in_stays(tmp_path):
     write_dataset_card(found, RATE, path)
     assert DatasetCard.load(path).data.license == "unknown"
     assert path.read_text().count(UNKNOWN) == 5
-    mine = path.read_text().replace(UNKNOWN, "Nepali, asked by letter.")
+    # As long as nobody has touched it, it is written anew.
+    write_dataset_card(found[:2], RATE, path)
+    assert "2 recordings of" in path.read_text()
+    # One gap that is filled is somebody's work.
+    mine = path.read_text().replace(UNKNOWN, "Nepali, asked by letter.", 1)
     path.write_text(mine)
     write_dataset_card(found, RATE, path)
     assert path.read_text() == mine

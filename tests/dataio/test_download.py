@@ -183,6 +183,21 @@ def test_files_of_one_name_stay_two(server, tmp_path):
     assert len([*taken.parent.glob("talk_*.webm")]) == 1
 
 
+def test_a_file_that_the_user_has_made_of_it_is_not_replaced(server, tmp_path):
+    address, _ = server
+    source = Source("sita", f"{address}/talk.webm")
+    assert download([source], tmp_path / "r") == {}
+    folder = tmp_path / "r" / "sita"
+    # The note tells another file; the one that is there is the user's.
+    note = json.loads((folder / "talk.json").read_text())
+    note["file"] = "gone.webm"
+    (folder / "talk.json").write_text(json.dumps(note))
+    (folder / "talk.webm").write_bytes(b"the user's own")
+    assert download([source], tmp_path / "r") == {}
+    assert (folder / "talk.webm").read_bytes() == b"the user's own"
+    assert len([*folder.glob("talk_*.webm")]) == 1
+
+
 def test_the_command(server, tmp_path):
     address, _ = server
     table = tmp_path / "sources.csv"

@@ -76,6 +76,12 @@ def test_a_jingle_is_found_below_noise_and_behind_a_codec(
         assert sum(b - a for a, b in own) < 7.5
 
 
+def test_a_copy_of_a_recording_is_no_jingle():
+    sound = np.concatenate([noise(1, 15), jingle(), noise(2, 15)])
+    heard = [landmarks([sound]), landmarks([0.5 * sound[: 30 * RATE]])]
+    assert recurring(heard) == [[], []]
+
+
 def test_what_is_everywhere_is_found_everywhere():
     opening = jingle(4.0)
     sounds = [np.concatenate([opening, noise(k, 8)]) for k in range(70)]
