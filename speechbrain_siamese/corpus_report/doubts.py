@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from speechbrain_siamese.corpus_report.seconds import seconds_of_recording
 from speechbrain_siamese.dataio.clean_recording import CleanRecording, Rejected
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
 
@@ -74,11 +75,11 @@ def doubts_about(
     """
     found = [
         Doubt(
-            KNOW if item.excluded else WRONG,
+            KNOW if item.recording.excluded else WRONG,
             item.recording.session,
             f"is not used: {item.reason}",
             "exclude.csv says so: take the line away to have it back"
-            if item.excluded
+            if item.recording.excluded
             else "mend or replace the file, or take it away",
         )
         for item in rejected
@@ -142,9 +143,8 @@ def _of_recording(item: CleanRecording, settings) -> list[Doubt]:
             f"its speech is as quiet as {quality.level:.0f} dBFS",
             "listen whether a voice is there; loudness itself does not matter",
         )
-    between = item.raw_duration - settings.trim_start - settings.trim_end
-    between -= sum(cut.stop - cut.start for cut in item.recording.cut)
-    share = item.duration / max(between, item.duration)
+    seconds = seconds_of_recording(item, settings)
+    share = seconds.kept / (seconds.kept + seconds.silence)
     if share < FEW:
         doubt(
             CHECK,

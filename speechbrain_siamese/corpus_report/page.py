@@ -16,9 +16,9 @@ import soundfile
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.corpus_report.doubts import Doubt, doubts_about
+from speechbrain_siamese.corpus_report.seconds import seconds_of_recording
 from speechbrain_siamese.dataio.clean_recording import CleanRecording, Rejected
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
-from speechbrain_siamese.dataio.recordings import EXCLUDED, RECURS
 from speechbrain_siamese.evaluation.worst_errors import MP3_RATES
 from speechbrain_siamese.pages import render_page
 from speechbrain_siamese.utils.whole_file import whole_file, write_csv
@@ -145,27 +145,16 @@ def clock(seconds: float) -> str:
 
 def _row(item: CleanRecording, settings: CleaningSettings, about) -> dict:
     """One recording in figures."""
-    ends = min(
-        item.raw_duration - item.duration,
-        settings.trim_start + settings.trim_end,
-    )
-    first, last = settings.trim_start, item.raw_duration - settings.trim_end
-    of_cuts = {RECURS: 0.0, EXCLUDED: 0.0}
-    for cut in item.recording.cut:
-        inside = min(cut.stop, last) - max(cut.start, first)
-        of_cuts[cut.why] += max(0.0, inside)
+    seconds = seconds_of_recording(item, settings)
     return {
         **_whose(item.recording),
         "format": item.audio_format,
-        "raw_seconds": item.raw_duration,
-        "kept_seconds": item.duration,
-        "cut_at_ends_seconds": ends,
-        "recurring_seconds": of_cuts[RECURS],
-        "excluded_seconds": of_cuts[EXCLUDED],
-        "cut_as_silence_seconds": max(
-            0.0,
-            item.raw_duration - item.duration - ends - sum(of_cuts.values()),
-        ),
+        "raw_seconds": seconds.raw,
+        "kept_seconds": seconds.kept,
+        "cut_at_ends_seconds": seconds.ends,
+        "recurring_seconds": seconds.recurring,
+        "excluded_seconds": seconds.excluded,
+        "cut_as_silence_seconds": seconds.silence,
         "level_dbfs": item.quality.level,
         "snr_db": item.quality.snr,
         "clipped_share": item.quality.clipped,

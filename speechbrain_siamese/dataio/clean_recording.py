@@ -30,7 +30,7 @@ from speechbrain_siamese.dataio.quality import (
     Outline,
     QualityMeter,
 )
-from speechbrain_siamese.dataio.recordings import EXCLUDED, Cut, Recording
+from speechbrain_siamese.dataio.recordings import Recording
 from speechbrain_siamese.dataio.vocals import separate_vocals
 from speechbrain_siamese.dataio.voice_activity import VoiceFinder, voice_finder
 from speechbrain_siamese.utils.folder_claim import FolderClaim
@@ -104,12 +104,6 @@ class Rejected:
 
     recording: Recording
     reason: str
-
-    @property
-    def excluded(self) -> bool:
-        """Whether the user wants nothing of it."""
-        whole = Cut(0.0, math.inf, EXCLUDED)
-        return whole in self.recording.cut
 
 
 class _Unusable(Exception):
@@ -337,7 +331,11 @@ def _stretches(
         )
     found = without(
         [(start + first, stop + first) for start, stop in found],
-        [(cut.start * rate, cut.stop * rate) for cut in recording.cut],
+        [
+            # An end that is not told is infinite; no recording lasts longer.
+            (round(cut.start * rate), round(min(cut.stop, seconds) * rate))
+            for cut in recording.cut
+        ],
         round(SHORTEST * rate),
     )
     if not found:
@@ -353,24 +351,24 @@ def _stretches(
 
 
 def without(
-    stretches: Sequence[tuple[int, int]],
+    stretches: Sequence[tuple[float, float]],
     cuts: Sequence[tuple[float, float]],
-    shortest: int,
-) -> list[tuple[int, int]]:
+    shortest: float,
+) -> list[tuple[float, float]]:
     """Take cuts out of stretches.
 
     Arguments
     ---------
-    stretches : Sequence[tuple[int, int]]
-        First sample and the one behind the last of each, in order.
+    stretches : Sequence[tuple[float, float]]
+        Start and stop of each, in order; samples or seconds.
     cuts : Sequence[tuple[float, float]]
         The same of what is not wanted, in any order; may be infinite.
-    shortest : int
-        Samples below which what a cut leaves is dropped, too.
+    shortest : float
+        Length below which what a cut leaves is dropped, too.
 
     Returns
     -------
-    list[tuple[int, int]]
+    list[tuple[float, float]]
 
     Example
     -------
@@ -384,8 +382,8 @@ def without(
             if end <= start or begin >= stop:
                 parts.append((start, stop))
                 continue
-            around = ((start, round(begin)), (round(min(end, stop)), stop))
-            parts += [(a, b) for a, b in around if b - a >= shortest]
+            around = ((start, begin), (end, stop))
+            parts += [(a, b) for a, b in around if b - a >= max(shortest, 0)]
         left = parts
     return left
 

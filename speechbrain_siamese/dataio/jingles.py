@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +13,6 @@ from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.dataio.decoding import DecodingError, decode_blocks
 from speechbrain_siamese.dataio.recordings import (
-    EXCLUDED,
     RECURS,
     Cut,
     Recording,
@@ -110,9 +108,8 @@ def _seconds(heard: Landmarks) -> float:
 def _listen(recording: Recording, folder: Path) -> Landmarks:
     """Landmarks of one recording, from an earlier run where it is the same."""
     path = folder / f"{recording.session}.npz"
-    unwanted = Cut(0.0, math.inf, EXCLUDED) in recording.cut
     # Whoever opens a pipe waits for ever.
-    if unwanted or not recording.path.is_file():
+    if recording.excluded or not recording.path.is_file():
         return no_landmarks(0.0)
     try:
         key = file_digest(recording.path, METHOD)

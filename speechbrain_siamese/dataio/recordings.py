@@ -98,6 +98,11 @@ class Recording:
     path: Path
     cut: tuple[Cut, ...] = ()
 
+    @property
+    def excluded(self) -> bool:
+        """Whether the user wants nothing of it."""
+        return Cut(0.0, math.inf, EXCLUDED) in self.cut
+
 
 def ascii_id(text: str) -> str:
     """An ASCII id without spaces for a name in any script.

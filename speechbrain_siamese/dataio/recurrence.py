@@ -204,8 +204,8 @@ def recurring(
         return []
     shared = defaultdict(list)
     for left, right, offset, frames in _shared(recordings, settings):
-        for start, stop in _dense(frames, settings):
-            shared[left, right].append((start, stop, offset))
+        if stretch := _stretch(frames, settings):
+            shared[left, right].append((*stretch, offset))
     found: list[list[tuple[float, float]]] = [[] for _ in recordings]
     for (left, right), own in shared.items():
         covered = _joined([(start, stop) for start, stop, _ in own], 0.0, 1e9)
@@ -251,7 +251,6 @@ def _peaks(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             # The next lot begins where this one's answer ends.
             step = end - margin
             pending, done = pending[step * HOP :], done + step
-    return
 
 
 def _levels(samples: np.ndarray) -> np.ndarray:
@@ -331,20 +330,19 @@ def _at_one_offset(pairs: np.ndarray, settings) -> Iterator[tuple]:
             yield left[0], right[0], float(gap.mean()) * STEP, when
 
 
-def _dense(frames, settings) -> Iterator[tuple[float, float]]:
-    """Stretches of seconds that hold enough of these frames, sorted."""
-    times = frames * STEP
-    ends = np.flatnonzero(np.diff(times) > settings.max_gap)
-    for own in np.split(times, ends + 1):
-        # A landmark reaches over its frame.
-        start, stop = own[0], own[-1] + FRAME / RATE
-        seconds = stop - start
-        if (
-            seconds >= settings.min_seconds
-            and len(np.unique(own)) >= settings.min_rate * seconds / PARTNERS
-            and len(own) >= settings.min_rate * seconds
-        ):
-            yield float(start), float(stop)
+def _stretch(frames, settings) -> tuple[float, float] | None:
+    """From the first of these frames to the last, if that is long and full."""
+    # A landmark reaches over its frame.
+    start, stop = frames[0] * STEP, frames[-1] * STEP + FRAME / RATE
+    seconds = stop - start
+    if (
+        seconds < settings.min_seconds
+        or len(frames) < settings.min_rate * seconds
+        # A single chord has many landmarks at one time.
+        or len(np.unique(frames)) < settings.min_rate * seconds / PARTNERS
+    ):
+        return None
+    return float(start), float(stop)
 
 
 def _joined(

@@ -160,6 +160,30 @@ def test_what_the_user_excludes_is_cut_and_told(corpus):
     assert kept[1] == pytest.approx(kept[0] * 28 / 58, rel=0.05)
 
 
+def test_seconds_add_up_whatever_overlaps(corpus):
+    (corpus / "raw" / "exclude.csv").write_text(
+        "recording,start,stop\n"
+        "good/1.wav,10,40\ngood/1.wav,30,50\n"  # 20 s of it twice
+        "good/2.wav,20,\n"  # to its end
+    )
+    doubts = report_of(corpus)
+    with open(corpus / "out" / "report.csv", newline="") as file:
+        rows = {row["recording"]: row for row in csv.DictReader(file)}
+    for name, excluded in (("good/1.wav", 40.0), ("good/2.wav", 39.0)):
+        row = rows[name]
+        assert float(row["excluded_seconds"]) == pytest.approx(excluded)
+        parts = [
+            float(row[key])
+            for key in row
+            if key.endswith("_seconds") and key != "raw_seconds"
+        ]
+        assert sum(parts) == pytest.approx(60.0, abs=0.01)
+        assert min(parts) >= 0
+    # What the user has cut is neither a pause nor the want of one.
+    told = [doubt.what for doubt in doubts if doubt.about.startswith("good-")]
+    assert not [text for text in told if "pause" in text or "silent" in text]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
