@@ -58,25 +58,22 @@ class Planted:
     visited: dict[str, float] = field(default_factory=dict)
     two_names: tuple[str, str] = ("", "")
 
+    def hit(self, one: Suspect) -> str | None:
+        """Which kind of mistake a row of the audit tells, if it tells one."""
+        if one.kind == TWO_NAMES:
+            told = {one.speaker, one.like} == set(self.two_names)
+            return "two_names" if told else None
+        if one.kind == RECORDING:
+            return "swapped" if one.recording in self.swapped else None
+        begin = self.visited.get(one.recording, np.inf)
+        inside = one.start < begin + GUEST_SECONDS and one.stop > begin
+        return "visited" if inside else None
+
     def found(self, suspects: list[Suspect]) -> dict[str, int]:
-        """How many of each kind stand in a list."""
-        swaps = {one.recording for one in suspects if one.kind == RECORDING}
-        guests = {
-            one.recording
-            for one in suspects
-            if one.start is not None
-            and one.recording in self.visited
-            and one.start < self.visited[one.recording] + GUEST_SECONDS
-            and one.stop > self.visited[one.recording]
-        }
-        pairs = [
-            {one.speaker, one.like} for one in suspects if one.kind == TWO_NAMES
-        ]
-        return {
-            "swapped": len(swaps & self.swapped.keys()),
-            "visited": len(guests),
-            "two_names": int(set(self.two_names) in pairs),
-        }
+        """How many mistakes of each kind stand in a list."""
+        told = {(self.hit(one), one.recording) for one in suspects}
+        kinds = Counter(kind for kind, _ in told)
+        return {key: kinds[key] for key in ("swapped", "visited", "two_names")}
 
 
 def plant(raw: Path, folder: Path, share: float, seed: int) -> Planted:

@@ -46,8 +46,11 @@ def main() -> int:
         return 0
     write_csv(
         listed,
-        ("speaker", "url", "reason"),
-        [(one.speaker, one.url, reason) for one, reason in failed.items()],
+        ("speaker", "url", "start", "stop", "reason"),
+        [
+            (one.speaker, one.url, one.start, one.stop, reason)
+            for one, reason in failed.items()
+        ],
     )
     print(f"{len(failed)} of {len(sources)} failed: see {listed}")
     return 1

@@ -129,7 +129,9 @@ def copy_stretch(
             for packet in source.demux(stream):
                 if packet.pts is None or packet.dts is None:
                     continue
-                seconds = float(packet.pts * packet.time_base)
+                # Broadcasts begin at any time.
+                ticks = packet.pts - (stream.start_time or 0)
+                seconds = float(ticks * packet.time_base)
                 if seconds < start:
                     continue
                 if stop is not None and seconds >= stop:

@@ -18,7 +18,11 @@ from pathlib import Path
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.dataio.decoding import copy_stretch
-from speechbrain_siamese.dataio.recordings import ascii_id
+from speechbrain_siamese.dataio.recordings import (
+    AUDIO_SUFFIXES,
+    ascii_id,
+    read_speakers,
+)
 from speechbrain_siamese.dataio.sources import Source
 from speechbrain_siamese.utils.whole_file import (
     remove_partials,
@@ -141,7 +145,17 @@ def write_people(sources: Iterable[Source], folder: str | Path) -> None:
             )
         genders[source.speaker] = known or source.gender
     path = Path(folder) / "speakers.csv"
-    if any(genders.values()) and not path.exists():
+    if path.exists():
+        told = {name for name, gender in genders.items() if gender}
+        new = sorted(told - read_speakers(path).keys())
+        if new:
+            logger.warning(
+                "%s is there and stays as it is; it does not name %s: add a "
+                "line for each to tell their gender",
+                path,
+                ", ".join(new),
+            )
+    elif any(genders.values()):
         rows = [(name, "", gender) for name, gender in genders.items()]
         write_csv(path, ("speaker", "name", "gender"), rows)
 
@@ -206,13 +220,16 @@ def _keep(source: Source, whole: Path, info: dict, folder: Path) -> None:
     """Put a recording, or a stretch of it, and its note into the corpus."""
     own = folder / source.speaker
     own.mkdir(parents=True, exist_ok=True)
-    suffix = whole.suffix.lower() if source.whole else ".mka"
+    suffix = whole.suffix.lower()
+    # An ending that training would pass over becomes one that it knows.
+    as_it_is = source.whole and suffix in AUDIO_SUFFIXES
+    suffix = suffix if as_it_is else ".mka"
     target = _free_name(source, str(info.get("id")), own, suffix)
     note = asdict(source) | {"file": target.name}
     for key, names in KEPT.items():
         note[key] = next((info[n] for n in names if info.get(n)), None)
     with whole_file(target) as partial:
-        if source.whole:
+        if as_it_is:
             shutil.copyfile(whole, partial)
         else:
             copy_stretch(whole, partial, source.start, source.stop)

@@ -28,7 +28,7 @@ AUDIO_SUFFIXES = frozenset([
     ".aac", ".aif", ".aiff", ".alac", ".amr", ".caf", ".flac", ".m4a", ".m4b",
     ".mka", ".mp2", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".weba", ".wma",
     ".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
-    ".webm", ".wmv",
+    ".ts", ".webm", ".wmv",
 ])
 # fmt: on
 """Endings (lower case) of files that are taken for recordings."""

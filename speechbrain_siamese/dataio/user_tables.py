@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -52,7 +53,10 @@ def read_user_table(
         raise ValueError(
             f"{path} is not UTF-8 ({error}): save it as 'CSV UTF-8'"
         ) from error
-    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    # Not by splitlines(), to which some letters end a line.
+    reader = csv.DictReader(
+        io.StringIO(text, newline=""), skipinitialspace=True
+    )
     header = [(field or "").strip() for field in reader.fieldnames or []]
     if not set(needed) <= set(header):
         raise ValueError(

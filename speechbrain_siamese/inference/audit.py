@@ -122,6 +122,12 @@ def audit(
     recordings = grid.rows[usable]
     paths = list(notes)
     speaker_of = np.array([names.index(path.parent.name) for path in paths])
+    # As the user's folders are called, in any script.
+    folders = {
+        path.parent.name: note["recording"].split("/")[0]
+        for path, note in notes.items()
+    }
+    names = [folders[name] for name in names]
     windows = Windows(embeddings[usable, 0], speaker_of[recordings], recordings)
     found = []
     for row in shown_first(
@@ -134,7 +140,7 @@ def audit(
         path = paths[row.recording]
         note = notes[path]
         own = {
-            "speaker": path.parent.name,
+            "speaker": folders[path.parent.name],
             "like": names[row.like],
             "recording": note["recording"],
         }

@@ -93,6 +93,16 @@ def test_what_is_wrong_comes_first(prepared, tmp_path):
     assert {cut.why for own in cuts.values() for cut in own} == {EXCLUDED}
 
 
+def test_people_are_called_as_their_folders_are(prepared, tmp_path):
+    raw = tmp_path / "raw"
+    (raw / "a").rename(raw / "सीता")
+    settings = CleaningSettings(sample_rate=RATE)
+    clean_corpus(find_recordings(raw), tmp_path / "new" / "clean", settings)
+    found = audit(Teacher(spectrum, RATE, "spectrum"), tmp_path / "new")
+    (swapped,) = [one for one in found[:4] if one.kind == RECORDING]
+    assert (swapped.recording, swapped.like) == ("b/take 2.wav", "सीता")
+
+
 def test_the_table_holds_all(prepared, tmp_path):
     found = audit(Teacher(spectrum, RATE, "spectrum"), prepared, top=5)
     write_suspects(found, tmp_path / "suspects.csv")
