@@ -14,6 +14,7 @@ import torchvision
 from torch.nn import functional as F
 
 from speechbrain_siamese.lobes.features import subtract_mean
+from speechbrain_siamese.lobes.folded_trunk import FoldedTrunk
 from speechbrain_siamese.lobes.imagenet import imagenet_state, load_imagenet
 from speechbrain_siamese.lobes.windows import mean_over_windows, valid_frames
 from speechbrain_siamese.utils.ranges import check_range
@@ -48,10 +49,11 @@ def mean_and_deviation(maps: torch.Tensor) -> torch.Tensor:
         Mean and standard deviation over the frames of every channel and bin,
         (batch, 2 * channels * bins).
     """
-    series = maps.permute(0, 1, 3, 2).flatten(1, 2)
-    mean = series.mean(dim=-1)
-    variance = series.var(dim=-1, unbiased=False)
-    return torch.cat([mean, (variance + 1e-5).sqrt()], dim=-1)
+    mean = maps.mean(dim=2, keepdim=True)
+    # Faster than var(), which takes the frames one by one.
+    variance = (maps - mean).square().mean(dim=2)
+    deviation = (variance + 1e-5).sqrt()
+    return torch.cat([mean.flatten(1), deviation.flatten(1)], dim=-1)
 
 
 def narrow_trunk(
@@ -183,6 +185,7 @@ class DenseNetEncoder(torch.nn.Module):
         pooled = 2 * self.trunk.norm5.num_features * (-(-n_mels // 4) // 8)
         self.pooled_norm = torch.nn.BatchNorm1d(pooled)
         self.projection = torch.nn.Linear(pooled, embedding_dim)
+        self._folded: FoldedTrunk | None = None
         # Channels last is what the fast convolutions of CPUs and GPUs want.
         self.to(memory_format=torch.channels_last)
 
@@ -239,8 +242,29 @@ class DenseNetEncoder(torch.nn.Module):
         """
         images = subtract_mean(windows).unsqueeze(1)
         images = images.contiguous(memory_format=torch.channels_last)
-        maps = F.relu(self.trunk(images))
+        maps = F.relu(self._maps(images))
         # Statistics and length in full precision, also under autocast.
         with torch.autocast(maps.device.type, enabled=False):
             pooled = self.pooled_norm(mean_and_deviation(maps.float()))
             return F.normalize(self.projection(pooled), dim=-1)
+
+    def _maps(self, images: torch.Tensor) -> torch.Tensor:
+        """What the trunk gives; by its folded copy where nothing is learnt."""
+        learns = torch.is_grad_enabled() and any(
+            weight.requires_grad for weight in self.trunk.parameters()
+        )
+        if self.training or learns or torch.compiler.is_compiling():
+            return self.trunk(images)
+        kind = images.device.type
+        dtype = (
+            torch.get_autocast_dtype(kind)
+            if torch.is_autocast_enabled(kind)
+            else self.trunk.conv0.weight.dtype
+        )
+        if self._folded is None or not self._folded.fits(self.trunk, dtype):
+            self._folded = FoldedTrunk(self.trunk, dtype)
+        return self._folded(images)
+
+    def __getstate__(self) -> dict:
+        """Without the folded copy, which is made again where it is needed."""
+        return self.__dict__ | {"_folded": None}

@@ -9,12 +9,9 @@ end of a recording is found in the samples themselves and marked in the image.
 from __future__ import annotations
 
 import torch
-from speechbrain.processing.features import (
-    STFT,
-    Filterbank,
-    spectral_magnitude,
-)
+from speechbrain.processing.features import STFT, Filterbank
 from speechbrain.utils.autocast import fwd_default_precision
+from torch.nn import functional as F
 
 from speechbrain_siamese.utils.ranges import check_range
 
@@ -50,9 +47,19 @@ def sample_counts(wavs: torch.Tensor) -> torch.Tensor:
     >>> sample_counts(torch.tensor([[0.0, 0.5, 0.0], [0.1, 0.2, 0.3]]))
     tensor([2, 3])
     """
-    positions = torch.arange(1, wavs.shape[-1] + 1, device=wavs.device)
-    counts = (positions * (wavs != 0)).amax(dim=-1)
-    return torch.where(counts > 0, counts, wavs.shape[-1])
+    # First the last stretch that is not all zeros, then the place in it.
+    stretches = F.pad(wavs, (0, -wavs.shape[-1] % 256)).unflatten(-1, (-1, 256))
+    last = _last_true(stretches.abs().amax(dim=-1) != 0)
+    index = (last - 1).clamp(min=0)[:, None, None].expand(-1, 1, 256)
+    inside = _last_true(stretches.gather(1, index)[:, 0] != 0)
+    counts = (last - 1) * 256 + inside
+    return torch.where(last > 0, counts, wavs.shape[-1])
+
+
+def _last_true(found: torch.Tensor) -> torch.Tensor:
+    """Place of the last True of each row, from 1 on; 0 without any."""
+    places = torch.arange(1, found.shape[-1] + 1, device=found.device)
+    return (places * found).amax(dim=-1)
 
 
 class LogMel(torch.nn.Module):
@@ -130,7 +137,10 @@ class LogMel(torch.nn.Module):
         torch.Tensor
             Natural logarithm of the mel power, (batch, frames, n_mels).
         """
-        power = self.filterbank(spectral_magnitude(self.stft(wavs)))
+        real, imaginary = self.stft(wavs).unbind(-1)
+        # SpeechBrain's spectral_magnitude, in half the time.
+        power = real.square().addcmul_(imaginary, imaginary)
+        power = self.filterbank(power)
         frames = -(-wavs.shape[-1] // self.hop_samples)
         return power[:, :frames].clamp(min=_POWER_FLOOR).log()
 

@@ -58,13 +58,18 @@ def frame_is_loud(
     torch.Tensor
         True where a frame is valid and loud, (batch, frames), bool.
     """
-    level = torch.stack(
-        [
-            item[keep].quantile(0.95) if keep.any() else item.max()
-            for item, keep in zip(power, valid, strict=True)
-        ]
+    # The quantile of each item's valid frames, which come last when sorted.
+    sizes = valid.sum(dim=1).clamp(min=1)
+    ordered = power.masked_fill(~valid, -math.inf).sort(dim=1).values
+    rank = 0.95 * (sizes - 1)
+    below = power.shape[1] - sizes + rank.floor().long()
+    above = (below + 1).clamp(max=power.shape[1] - 1)
+    level = torch.lerp(
+        ordered.gather(1, below[:, None]),
+        ordered.gather(1, above[:, None]),
+        rank.frac().to(power.dtype)[:, None],
     )
-    loud = power > level[:, None] - range_db * math.log(10) / 10
+    loud = power > level - range_db * math.log(10) / 10
     near = torch.nn.functional.max_pool1d(
         (loud & valid).to(power.dtype)[:, None],
         kernel_size=2 * context + 1,
