@@ -21,8 +21,10 @@ logger = get_logger(__name__)
 
 # fmt: off
 _CONTAINERS = (
-    "aac", "aiff", "amr", "asf", "au", "avi", "caf", "flac", "flv", "loas",
-    "matroska", "mov", "mp3", "mpeg", "mpegts", "ogg", "w64", "wav", "wv",
+    "aac", "aiff", "amr", "asf", "au", "avi",
+    "caf",  # codespell:ignore caf
+    "flac", "flv", "loas", "matroska", "mov", "mp3", "mpeg", "mpegts", "ogg",
+    "w64", "wav", "wv",
 )
 # fmt: on
 """FFmpeg's demuxers that hold sound themselves. Playlists and scripts, which
@@ -118,10 +120,8 @@ def copy_stretch(
     """
     first = seconds = None
     try:
-        with (
-            av.open(os.path.abspath(path), options=_OPTIONS) as source,
-            av.open(os.fspath(target), "w", format="matroska") as made,
-        ):
+        source = av.open(os.path.abspath(path), options=_OPTIONS)
+        with source, av.open(os.fspath(target), "w", format="matroska") as made:
             stream = source.streams.best("audio")
             if stream is None:
                 raise DecodingError(f"{path}: no audio stream")
@@ -230,8 +230,12 @@ def _mono_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
     av.logging.set_level(av.logging.PANIC)
     seconds = 0.0
     problems: list[str] = []
+    options = dict(_OPTIONS)
+    if path.suffix.lower() == ".wav":
+        # Whether it is DTS in disguise costs more than to decode a clip.
+        options["max_probe_packets"] = "1"
     # An absolute path can't be mistaken for a URL ("a:b.wav").
-    with av.open(os.path.abspath(path), options=_OPTIONS) as container:
+    with av.open(os.path.abspath(path), options=options) as container:
         stream = container.streams.best("audio")
         if stream is None:
             raise DecodingError(f"{path}: no audio stream")

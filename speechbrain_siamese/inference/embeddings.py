@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 import zipfile
+from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,9 @@ BATCH_SECONDS = 128
 
 #: Seconds of audio that wait, to be sorted by length: little is padded then.
 WAITING_SECONDS = 1024
+
+#: Files that are decoded at the same time.
+READERS = 2
 
 
 class EmbeddingCache:
@@ -151,17 +156,24 @@ def embed_files(
     found = {} if cache is None else cache.found
     queue = _Queue(model, found)
     saved, new = time.monotonic(), 0
+
+    def read(path):
+        if not path.is_file():
+            raise ValueError(f"{path}: no such file")
+        own = {cut: EmbeddingCache.key(path, cut) for cut in cuts}
+        missing = any(key not in found for key in own.values())
+        return own, decode(path, queue.rate) if missing else None
+
     # No bar where there is no terminal: a log has no use for it.
     bar = tqdm(paths, desc=title, unit="file", disable=None)
-    for position, path in enumerate(bar):
+    for position, answer in enumerate(_read_ahead(read, bar)):
         try:
-            if not path.is_file():
-                raise ValueError(f"{path}: no such file")
-            own = {cut: EmbeddingCache.key(path, cut) for cut in cuts}
-            queue.add_file(path, own)
-            keys[position] = own
+            keys[position], samples = answer()
         except (ValueError, OSError) as error:
             unusable[position] = str(error)
+            continue
+        if samples is not None:
+            queue.add(torch.from_numpy(samples), keys[position])
         if cache is None:
             continue
         if queue.computed > new and time.monotonic() - saved > SAVE_EVERY:
@@ -170,7 +182,15 @@ def embed_files(
     queue.flush()
     if cache is not None and queue.computed > new:
         cache.save()
+    return _collected(keys, queue, unusable, cuts), dict(
+        sorted(unusable.items())
+    )
+
+
+def _collected(keys, queue, unusable, cuts):
+    """Embeddings of each cut, (files, dim); what failed becomes unusable."""
     rows: list[Mapping[float | None, np.ndarray]] = []
+    found = queue.found
     for position, own in enumerate(keys):
         # The middle may be silent where the whole is not, but not the reverse.
         if own.get(None) in queue.failed:
@@ -181,14 +201,30 @@ def embed_files(
     size = next((len(own[cut]) for own in rows for cut in own), None)
     if size is None:
         raise ValueError(
-            f"none of {len(paths)} files can be embedded; the first: "
+            f"none of {len(keys)} files can be embedded; the first: "
             f"{unusable.get(0, 'its middle is silent')}"
         )
     nothing = np.full(size, np.nan, dtype=np.float32)
     return {
         cut: torch.from_numpy(np.stack([own.get(cut, nothing) for own in rows]))
         for cut in cuts
-    }, dict(sorted(unusable.items()))
+    }
+
+
+def _read_ahead(read, paths):
+    """``read`` of each path in order, some of them at the same time.
+
+    Yields functions that return what was read, or raise.
+    """
+    with ThreadPoolExecutor(READERS) as pool:
+        ahead = deque()
+        for path in paths:
+            ahead.append(pool.submit(read, path))
+            # No more: a file may be hours long.
+            if len(ahead) > READERS:
+                yield ahead.popleft().result
+        while ahead:
+            yield ahead.popleft().result
 
 
 class _Queue:
@@ -208,12 +244,9 @@ class _Queue:
         self._samples = 0
         self._batches = batches_exactly(model)
 
-    def add_file(self, path, keys):
+    def add(self, samples, keys):
         """Let the clips of a file wait whose keys are not found yet."""
         missing = {k: cut for cut, k in keys.items() if k not in self.found}
-        if not missing:
-            return
-        samples = torch.from_numpy(decode(path, self.rate))
         whole = []
         for key, cut in missing.items():
             length = len(samples) if cut is None else round(cut * self.rate)
