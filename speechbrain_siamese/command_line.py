@@ -22,6 +22,7 @@ from speechbrain_siamese.commands.common import (
     trust_option,
 )
 from speechbrain_siamese.commands.corpus import audit
+from speechbrain_siamese.commands.hub import push
 from speechbrain_siamese.commands.people import enroll, gallery, identify
 from speechbrain_siamese.commands.time_line import changes, label
 
@@ -35,7 +36,7 @@ def main():
     """
 
 
-for command in (audit, enroll, identify, gallery, changes, label):
+for command in (audit, enroll, identify, gallery, changes, label, push):
     main.add_command(command)
 
 

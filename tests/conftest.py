@@ -49,6 +49,12 @@ def small() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def hub_server() -> ModuleType:
+    """The module ``tests/hub_server.py``."""
+    return _load(ROOT / "tests" / "hub_server.py")
+
+
+@pytest.fixture(scope="session")
 def tiny_data(tiny, tmp_path_factory) -> Path:
     """A tiny corpus in the formats that people have."""
     return tiny.build(tmp_path_factory.mktemp("tiny") / "recordings")

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from huggingface_hub import EvalResult, ModelCardData
+
 from speechbrain_siamese.utils.decision import Decision
 from speechbrain_siamese.utils.report import MEANING
 
+#: What the hub lists, by the names in ``metrics.json``.
+_METRICS = {"eer": "EER", "min_dcf_0.01": "minDCF (0.01)"}
+
+#: Where a model is before it is on the hub; stands in the examples.
+HERE = "<this folder>"
+
 _CARD = """\
+---
+{metadata}
+---
+
 # Siamese speaker model
 
 Tells whether two recordings are of one voice: an encoder (see
@@ -42,14 +54,26 @@ The figure for an unknown voice is the one to expect of new people.
 
 {settings}
 
+## Intended use
+
+To sort and label recordings of people who agree to it: is this the same voice,
+which of these people is it, where does the speaker change.
+
+## What it must not be used for
+
+To identify, follow or imitate people against their will, to decide about
+anybody, or to prove who spoke: a score is no proof of identity.
+
 ## Limits
 
 The model knows the language, the rooms and the microphones of its training
-data; others cost accuracy. A score is no proof of identity. Voices are
-personal data: ask the people whom you record. `label_encoder.txt` holds the
-ids of the training speakers: replace the names in it before you publish the
-model, if they must not be known. `cohort.ckpt` and `classifier.ckpt` hold
-what their voices are like.
+data; others cost accuracy.
+
+## Consent
+
+Voices are personal data: ask the people whom you record. `label_encoder.txt`
+and `config.json` hold the names of the training speakers, or numbers in their
+place; `cohort.ckpt` and `classifier.ckpt` hold what their voices are like.
 """
 
 
@@ -57,7 +81,7 @@ _USE = {
     "cosine": (
         """from speechbrain.inference.speaker import SpeakerRecognition
 
-model = SpeakerRecognition.from_hparams(source="<this folder>")
+model = SpeakerRecognition.from_hparams(source="{here}")
 a = model.load_audio("a.wav").unsqueeze(0)
 b = model.load_audio("b.wav").unsqueeze(0)
 score, same = model.verify_batch(a, b, threshold={threshold:.4f})""",
@@ -70,7 +94,7 @@ and also reads m4a, webm and mp4. Its""",
     "euclidean": (
         """from speechbrain_siamese.inference.speaker import SiameseRecognition
 
-model = SiameseRecognition.from_hparams(source="<this folder>")
+model = SiameseRecognition.from_hparams(source="{here}")
 score, same = model.verify_files("a.m4a", "b.wav")""",
         """\
 The score is the Euclidean distance of the embeddings with its sign turned
@@ -101,9 +125,13 @@ def model_card(
     names = {"valid": "validation", **MEANING}
     figures = {"valid": report["valid"], **report["test"]}
     use, about = (
-        text.format(threshold=decision.threshold) for text in _USE[measure]
+        text.format(threshold=decision.threshold, here=HERE)
+        for text in _USE[measure]
     )
     return _CARD.format(
+        metadata=_metadata(
+            {names[key]: found for key, found in figures.items() if found}
+        ),
         use=use,
         about=about,
         target=decision.target,
@@ -116,6 +144,29 @@ def model_card(
         data=_list(report["data"]),
         settings=_list(report["settings"]),
     )
+
+
+def _metadata(figures: dict[str, dict]) -> str:
+    """What the hub shows and finds a model by; its owner knows the rest."""
+    return ModelCardData(
+        library_name="speechbrain",
+        pipeline_tag="audio-classification",
+        tags=["speaker-verification", "siamese", "speechbrain"],
+        model_name="Siamese speaker model",
+        eval_results=[
+            EvalResult(
+                task_type="audio-classification",
+                task_name="Speaker verification",
+                dataset_type="own",
+                dataset_name=f"own recordings, {name}",
+                metric_type=key,
+                metric_name=title,
+                metric_value=round(float(found[key]), 4),
+            )
+            for name, found in figures.items()
+            for key, title in _METRICS.items()
+        ],
+    ).to_yaml()
 
 
 def _row(name: str, found: dict | None) -> str:

@@ -1,0 +1,140 @@
+"""Puts an export on the hub, by huggingface_hub's own calls."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from huggingface_hub import CommitOperationAdd, HfApi, ModelCard
+from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+from speechbrain.dataio.encoder import CategoricalEncoder
+
+from speechbrain_siamese.utils.model_card import HERE
+from speechbrain_siamese.utils.safe_form import CONFIG, WEIGHTS
+
+CARD, HYPERPARAMS = "README.md", "hyperparams.yaml"
+LABELS = ("label_encoder.txt", "label_encoder.ckpt")
+
+#: What an export consists of. Nothing else that lies in its folder is sent: a
+#: gallery holds people's voices.
+FILES = (
+    CARD,
+    HYPERPARAMS,
+    CONFIG,
+    WEIGHTS,
+    *LABELS,
+    "embedding_model.ckpt",
+    "classifier.ckpt",
+    "cohort.ckpt",
+    "mean_var_norm_emb.ckpt",
+)
+
+
+def push(
+    export: str | Path,
+    hub_id: str,
+    language: Sequence[str],
+    licence: str,
+    datasets: Sequence[str] = (),
+    keep_names: bool = False,
+    private: bool = False,
+) -> str:
+    """Publish an export, its model card completed.
+
+    Arguments
+    ---------
+    export : str or Path
+        Folder that training has written.
+    hub_id : str
+        ``<user>/<name>``; made if it is not there yet.
+    language : Sequence[str]
+        Codes of the languages that it has heard: ``ne``, ``hi``.
+    licence : str
+        As the hub calls it: ``cc-by-4.0``.
+    datasets : Sequence[str]
+        On the hub, from which it has learnt.
+    keep_names : bool
+        Leave the names of the training speakers in it; otherwise numbers take
+        their place, in their order.
+    private : bool
+        Whether others cannot see a repository that is made now.
+
+    Returns
+    -------
+    str
+        Address of the commit.
+
+    Raises
+    ------
+    ValueError
+        If the folder is no export, or the hub refuses.
+    """
+    export = Path(export)
+    if not (export / HYPERPARAMS).is_file() or not (export / CARD).is_file():
+        raise ValueError(
+            f"{export} holds no {HYPERPARAMS} and {CARD}: expected the folder "
+            "'export' of a training"
+        )
+    files = {
+        name: (export / name).read_bytes()
+        for name in FILES
+        if (export / name).is_file()
+    }
+    files[CARD] = _card(
+        files[CARD].decode(), hub_id, language, licence, datasets
+    )
+    if not keep_names:
+        files |= _without_names(export)
+    api = HfApi()
+    try:
+        api.create_repo(hub_id, private=private, exist_ok=True)
+        done = api.create_commit(
+            hub_id,
+            [
+                CommitOperationAdd(path_in_repo=name, path_or_fileobj=content)
+                for name, content in files.items()
+            ],
+            commit_message="Add a Siamese speaker model",
+        )
+    except LocalTokenNotFoundError as error:
+        raise ValueError(
+            "nobody is logged in: run 'hf auth login', or set HF_TOKEN"
+        ) from error
+    except HfHubHTTPError as error:
+        raise ValueError(
+            f"the hub refuses {hub_id}: {error}. Check the name, and that your "
+            "token may write there (hf auth whoami)"
+        ) from error
+    return str(done.commit_url)
+
+
+def _card(text: str, hub_id: str, language, licence, datasets) -> bytes:
+    """The export's card with what its owner knows."""
+    card = ModelCard(text.replace(HERE, hub_id), ignore_metadata_errors=True)
+    card.data.language = list(language)
+    card.data.license = licence
+    if datasets:
+        card.data.datasets = list(datasets)
+    return str(card).encode()
+
+
+def _without_names(export: Path) -> dict[str, bytes]:
+    """Files of an export that name the training speakers, with numbers."""
+    changed = {}
+    encoder = CategoricalEncoder()
+    encoder.load(export / LABELS[0])
+    count = len(encoder)
+    numbers = [f"speaker{number:0{len(str(count))}}" for number in range(count)]
+    anonymous = CategoricalEncoder()
+    anonymous.update_from_iterable(numbers, sequence_input=False)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / LABELS[0]
+        anonymous.save(path)
+        changed |= dict.fromkeys(LABELS, path.read_bytes())
+    if (export / CONFIG).is_file():
+        config = json.loads((export / CONFIG).read_text(encoding="utf-8"))
+        told = json.dumps(config | {"speakers": numbers}, indent=1)
+        changed[CONFIG] = f"{told}\n".encode()
+    return changed

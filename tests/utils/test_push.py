@@ -1,0 +1,116 @@
+"""An export on the hub: what goes there, and that it loads by its name."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from huggingface_hub import ModelCard
+
+from speechbrain_siamese.utils.push import push
+
+TOLD = ["--language=ne", "--license=cc-by-4.0"]
+
+
+@pytest.fixture
+def export(trained, tmp_path):
+    """A trained export, beside which somebody keeps a gallery."""
+    folder = shutil.copytree(trained / "export", tmp_path / "export")
+    (folder / "people.sqlite").write_bytes(b"voices of people")
+    return folder
+
+
+@pytest.fixture
+def hub(hub_server):
+    """Address of a stand-in for the hub, and what it keeps."""
+    with hub_server.running() as found:
+        yield found
+
+
+@pytest.fixture
+def siamese(hub, tmp_path):
+    """``siamese(*arguments)`` as a user types it, on that hub."""
+
+    def run(*arguments, **environment):
+        return subprocess.run(
+            [
+                *(sys.executable, "-m", "speechbrain_siamese.command_line"),
+                *map(str, arguments),
+            ],
+            env={
+                **os.environ,
+                "HF_ENDPOINT": hub[0],
+                "HF_HOME": str(tmp_path / "hf"),
+                "HF_HUB_OFFLINE": "0",
+                "HF_TOKEN": "hf_standin",
+                **environment,
+            },
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+def test_what_is_pushed_loads_by_its_name(export, hub, siamese, tiny, tmp_path):
+    done = siamese("push", *TOLD, "--dataset=sita/talks", export, "sita/voices")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{hub[0]}/sita/voices/commit/")
+    kept = hub[1]["sita/voices"]
+    left = {path.name for path in export.iterdir()} - {"people.sqlite"}
+    assert set(kept) == left
+
+    card = ModelCard(kept["README.md"].decode())
+    assert card.data.language == ["ne"]
+    assert card.data.license == "cc-by-4.0"
+    assert card.data.datasets == ["sita/talks"]
+    assert {result.metric_type for result in card.data.eval_results} == {
+        "eer",
+        "min_dcf_0.01",
+    }
+    assert 'from_hparams(source="sita/voices")' in card.text
+    assert "must not be used for" in card.text
+
+    first = tiny.write(tmp_path / "a.wav", tiny.voice(1, 5, 6.0))
+    second = tiny.write(tmp_path / "b.wav", tiny.voice(1, 6, 6.0))
+    scores = []
+    for source, environment in (
+        (export, {}),
+        ("sita/voices", {}),
+        # From the cache, without the hub.
+        ("sita/voices", {"HF_HUB_OFFLINE": "1"}),
+    ):
+        done = siamese(
+            *("verify", "--json", f"--source={source}", first, second),
+            **environment,
+        )
+        assert done.returncode in (0, 1), done.stderr
+        scores.append(json.loads(done.stdout)["score"])
+    assert scores[0] == scores[1] == scores[2]
+
+
+def test_names_stay_at_home_unless_told(export, hub, siamese):
+    names = json.loads((export / "config.json").read_text())["speakers"]
+    siamese("push", *TOLD, export, "sita/voices")
+    for content in hub[1]["sita/voices"].values():
+        assert not [name for name in names if name.encode() in content]
+    siamese("push", *TOLD, "--keep-names", export, "sita/named")
+    config = json.loads(hub[1]["sita/named"]["config.json"])
+    assert config["speakers"] == names
+
+
+def test_who_may_not_write_is_told(export, hub, siamese):
+    done = siamese("push", *TOLD, export, "sita/voices", HF_TOKEN="hf_other")
+    assert done.returncode == 2
+    assert "the hub refuses sita/voices" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert hub[1] == {}
+
+
+def test_what_is_no_export_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"holds no hyperparams\.yaml"):
+        push(tmp_path, "sita/voices", ["ne"], "mit")
