@@ -1,12 +1,15 @@
 # make train   trains on the built-in demo corpus and leaves an export
 # make test    runs the tests
-# Both make .venv and install what is needed on first use.
+# make contribute SPEECHBRAIN=<checkout>   puts the recipe into SpeechBrain
+# make docs    builds the pages in build/docs
+# make dist    builds the wheel and the source archive, and checks them
+# Each makes .venv and installs what is needed on first use.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-slow lint format clean
+.PHONY: train test test-slow contribute dist docs lint format clean
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and \
@@ -28,6 +31,20 @@ test: $(VENV)/installed
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+# The recipe, as SpeechBrain would merge it, into a checkout of its sources.
+contribute: $(VENV)/installed
+	@test -n "$(SPEECHBRAIN)" || \
+	  { echo "name a checkout: make contribute SPEECHBRAIN=<folder>"; exit 2; }
+	$(BIN)/python contribute/contribute.py "$(SPEECHBRAIN)"
+
+docs: $(VENV)/installed
+	$(BIN)/python -m sphinx -W --keep-going -q docs build/docs
+
+dist: $(VENV)/installed
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -21,7 +21,7 @@ from speechbrain_siamese.dataio.clean_recording import CleanRecording, Rejected
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
 from speechbrain_siamese.evaluation.worst_errors import MP3_RATES
 from speechbrain_siamese.pages import render_page
-from speechbrain_siamese.utils.whole_file import whole_file, write_csv
+from speechbrain_siamese.utils.whole_file import whole_text, write_csv
 
 logger = get_logger(__name__)
 
@@ -109,9 +109,8 @@ def write_report(
         histogram=_histogram(cleaned),
         clock=clock,
     )
-    with whole_file(folder / "report.html") as partial:
-        # A file name need not be valid UTF-8: its odd bytes are spelt out.
-        partial.write_text(page, encoding="utf-8", errors="backslashreplace")
+    with whole_text(folder / "report.html") as file:
+        file.write(page)
     logger.info(
         "what the corpus holds: %s (%d things to look at)",
         folder / "report.html",

@@ -25,8 +25,10 @@ logger = get_logger(__name__)
 
 # fmt: off
 AUDIO_SUFFIXES = frozenset([
-    ".aac", ".aif", ".aiff", ".alac", ".amr", ".caf", ".flac", ".m4a", ".m4b",
-    ".mka", ".mp2", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".weba", ".wma",
+    ".aac", ".aif", ".aiff", ".alac", ".amr",
+    ".caf",  # codespell:ignore caf
+    ".flac", ".m4a", ".m4b", ".mka", ".mp2", ".mp3", ".oga", ".ogg", ".opus",
+    ".wav", ".weba", ".wma",
     ".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
     ".ts", ".webm", ".wmv",
 ])

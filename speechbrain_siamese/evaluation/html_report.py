@@ -15,7 +15,7 @@ from pathlib import Path
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.pages import render_page
-from speechbrain_siamese.utils.whole_file import whole_file
+from speechbrain_siamese.utils.whole_file import whole_text
 
 logger = get_logger(__name__)
 
@@ -359,9 +359,8 @@ def write_report(
     """
     page = render_report(report, folder, players)
     path = Path(folder) / "evaluation.html"
-    with whole_file(path) as partial:
-        # A file name need not be valid UTF-8: its odd bytes are spelt out.
-        partial.write_text(page, encoding="utf-8", errors="backslashreplace")
+    with whole_text(path) as file:
+        file.write(page)
     logger.info("to look at and to send: %s", path)
     return path
 

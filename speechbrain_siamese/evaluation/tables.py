@@ -13,7 +13,7 @@ import numpy as np
 from speechbrain_siamese.dataio.trial_table import TrialTable
 from speechbrain_siamese.utils.decision import Decision
 from speechbrain_siamese.utils.report import measure
-from speechbrain_siamese.utils.whole_file import whole_file
+from speechbrain_siamese.utils.whole_file import whole_text
 
 #: What is shown of a trial list, in this order.
 TRIAL_COLUMNS = (
@@ -79,13 +79,7 @@ class ScoreFiles:
         digest = hashlib.blake2b(raw, digest_size=3).hexdigest()
         file = f"scores/{slug}-{digest}.txt"
         if file not in self.written:
-            with (
-                whole_file(self.folder / file) as partial,
-                # A file name need not be valid UTF-8.
-                open(
-                    partial, "w", encoding="utf-8", errors="backslashreplace"
-                ) as out,
-            ):
+            with whole_text(self.folder / file) as out:
                 out.writelines(lines)
             self.written.add(file)
         return file

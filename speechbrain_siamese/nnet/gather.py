@@ -65,6 +65,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, values):
+        """All shares, one behind the other."""
         _, world_size = rank_and_world_size()
         shares = [torch.empty_like(values) for _ in range(world_size)]
         distributed.all_gather(shares, values.contiguous())
@@ -72,6 +73,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
+        """What all processes say of this one's share."""
         rank, world_size = rank_and_world_size()
         # All of it for a part of it: gloo knows no reduce_scatter, and a
         # batch of embeddings is small.

@@ -120,6 +120,7 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, values, weight, bias, eps):
+        """Normalised values, and mean, variance and count of all shares."""
         precision = torch.promote_types(values.dtype, torch.float32)
         variance, mean = torch.var_mean(
             values.to(precision), _all_but_channels(values), correction=0
@@ -143,6 +144,7 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient, *_):
+        """Gradients of values, weight and bias; eps has none."""
         values, weight, mean, variance, count = ctx.saved_tensors
         axes = _all_but_channels(values)
         shape = [1, -1, *[1] * (values.ndim - 2)]

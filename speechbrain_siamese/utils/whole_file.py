@@ -11,6 +11,7 @@ import wave
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
@@ -57,6 +58,27 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_text(path: str | Path) -> Iterator[TextIO]:
+    """Open a text file of UTF-8 that appears at the end, whole.
+
+    A file name need not be valid UTF-8: its odd bytes are spelt out.
+
+    Arguments
+    ---------
+    path : str or Path
+        As for ``whole_file``.
+
+    Yields
+    ------
+    TextIO
+        Writes line ends as they are.
+    """
+    spelt = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+    with whole_file(path) as partial, open(partial, "w", **spelt) as file:
+        yield file
 
 
 def file_digest(path: str | Path, *more: object) -> str:
@@ -120,17 +142,7 @@ def write_csv(
     rows : Iterable[Sequence]
         Values in the order of the header.
     """
-    with (
-        whole_file(path) as partial,
-        # A file name need not be valid UTF-8: its odd bytes are spelt out.
-        open(
-            partial,
-            "w",
-            encoding="utf-8",
-            errors="backslashreplace",
-            newline="",
-        ) as file,
-    ):
+    with whole_text(path) as file:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)
