@@ -1,3 +1,9 @@
 """Siamese speaker verification from a folder of recordings, for SpeechBrain."""
 
-__version__ = "0.1.0"
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    #: Of the git tag that it was built from.
+    __version__ = version("speechbrain-siamese")
+except PackageNotFoundError:
+    __version__ = "not installed"
