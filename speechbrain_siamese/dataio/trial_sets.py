@@ -99,8 +99,8 @@ def listed_trials(path: str | Path, audio_folder: str | Path) -> TrialSet:
     path, root = Path(path), Path(audio_folder)
     if not root.is_dir():
         raise ValueError(
-            f"audio_folder is {root}, which is no folder: give the one where "
-            f"the paths in {path} begin"
+            f"{root}, which is no folder, is given for the audio: name the one "
+            f"where the paths in {path} begin"
         )
     table = read_trial_table(path)
     speakers = speakers_by_folder(table)

@@ -98,9 +98,9 @@ def check_settings(hparams):
             f"prepared_folder is {prepared}, which is no folder: name the "
             "training's folder 'prepared', or null for none"
         )
-    if hparams["trials"] and not hparams["audio_folder"]:
+    if hparams["trials"] and not hparams["data_folder"]:
         raise ValueError(
-            f"trials is {hparams['trials']}, but audio_folder is not given: "
+            f"trials is {hparams['trials']}, but data_folder is not given: "
             "name the folder in which the list's paths begin"
         )
 
@@ -123,7 +123,7 @@ def check_output(output, source, settings):
     if not path.is_file():
         return
     earlier = json.loads(path.read_text(encoding="utf-8")).get("settings", {})
-    keys = ("model", "trials", "audio_folder")
+    keys = ("model", "trials", "data_folder")
     if any(earlier.get(key) != settings[key] for key in keys):
         raise ValueError(
             f"output_folder is {output}, which holds the figures of something "
@@ -155,9 +155,9 @@ def find_sets(hparams, prepared):
     """The sets to measure, what is asked for first."""
     sets = []
     if hparams["trials"]:
-        sets.append(listed_trials(hparams["trials"], hparams["audio_folder"]))
-    elif hparams["audio_folder"]:
-        sets.append(folder_trials(hparams["audio_folder"], hparams["seed"]))
+        sets.append(listed_trials(hparams["trials"], hparams["data_folder"]))
+    elif hparams["data_folder"]:
+        sets.append(folder_trials(hparams["data_folder"], hparams["seed"]))
     # The unknown voice first: it is the one that tells what to expect.
     for question in reversed(QUESTIONS):
         if (prepared / f"trials_{question}.txt").is_file():
@@ -165,7 +165,7 @@ def find_sets(hparams, prepared):
     if not sets:
         raise ValueError(
             f"there are no trials: {prepared} holds none that were held out; "
-            "give --trials=<list> --audio_folder=<folder>, or a folder alone"
+            "give --trials=<list> --data_folder=<folder>, or a folder alone"
         )
     labels = sets[0].table.labels
     if not sets[0].table.both_labels:
@@ -261,7 +261,7 @@ def main(argv):
         for key in (
             "model",
             "trials",
-            "audio_folder",
+            "data_folder",
             "target",
             "peer",
             "baselines",
