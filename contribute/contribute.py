@@ -89,6 +89,7 @@ SAID = {
     "YouTubeSpeakers",
     r"Written by speechbrain_siamese\.": "Written by SpeechBrain's recipe "
     "YouTubeSpeakers.",
+    r'version\("speechbrain-siamese"\)': 'version("speechbrain")',
     r"The speechbrain-siamese contributors": "The contributors of the recipe "
     "YouTubeSpeakers",
 }
@@ -180,19 +181,15 @@ def rewritten(text: str, known: Iterable[str]) -> str:
     return re.sub(rf"\b{PACKAGE}\b(?:\.\w+)*", other_name, text)
 
 
-def target_of(module: str, path: Path) -> Path | None:
-    """File of a module in the checkout; None where SpeechBrain has its own."""
+def target_of(module: str, path: Path) -> Path:
+    """File of a module in the checkout."""
     name = new_name(module)
     place = Path(*name.split("."))
     if path.name == "__init__.py":
-        # Packages of which everything is moved would be empty.
-        return RECIPE / "SpeakerRec" / place / "__init__.py"
-    place = place.with_suffix(".py")
-    return (
-        place
-        if name.startswith("speechbrain.")
-        else (RECIPE / "SpeakerRec" / place)
-    )
+        place /= "__init__"
+    if not name.startswith("speechbrain."):
+        place = RECIPE / "SpeakerRec" / place
+    return place.with_suffix(".py")
 
 
 def contribution() -> Iterator[tuple[Path, bytes]]:

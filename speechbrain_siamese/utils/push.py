@@ -69,7 +69,7 @@ def push(
     Raises
     ------
     ValueError
-        If the folder is no export, or the hub refuses.
+        If the folder is no export, the hub refuses, or cannot be reached.
     """
     export = Path(export)
     if not (export / HYPERPARAMS).is_file() or not (export / CARD).is_file():
@@ -106,6 +106,12 @@ def push(
         raise ValueError(
             f"the hub refuses {hub_id}: {error}. Check the name, and that your "
             "token may write there (hf auth whoami)"
+        ) from error
+    except Exception as error:
+        # Which one it is depends on the version of huggingface_hub.
+        raise ValueError(
+            f"the hub cannot be reached ({type(error).__name__}: {error}); "
+            "nothing is published. Give the same command again later"
         ) from error
     return str(done.commit_url)
 

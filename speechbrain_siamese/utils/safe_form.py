@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from ruamel.yaml import YAML
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.lobes.features import Fbank
@@ -128,7 +128,8 @@ def write_safe_form(
         for key, value in module.state_dict().items()
     }
     folder = Path(folder)
-    save_file(tensors, folder / WEIGHTS)
+    # Not by save_file(), whose files nobody else may read.
+    (folder / WEIGHTS).write_bytes(save(tensors))
     (folder / CONFIG).write_text(
         json.dumps(config, ensure_ascii=False, indent=1) + "\n",
         encoding="utf-8",

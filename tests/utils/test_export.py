@@ -128,6 +128,11 @@ def test_weights_are_those_of_the_best_epoch(trained):
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
+def test_whoever_may_read_one_file_may_read_all(trained):
+    modes = {path.stat().st_mode for path in (trained / "export").iterdir()}
+    assert len(modes) == 1
+
+
 def test_model_card_tells_threshold_figures_and_settings(trained):
     report = json.loads((trained / "metrics.json").read_text())
     card = (trained / "export" / "README.md").read_text()

@@ -111,6 +111,14 @@ def test_who_may_not_write_is_told(export, hub, siamese):
     assert hub[1] == {}
 
 
+def test_a_hub_that_is_not_there_is_told(export, siamese):
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9"}
+    done = siamese("push", *TOLD, export, "sita/voices", **nowhere)
+    assert done.returncode == 2
+    assert "the hub cannot be reached" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_what_is_no_export_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"holds no hyperparams\.yaml"):
         push(tmp_path, "sita/voices", ["ne"], "mit")
