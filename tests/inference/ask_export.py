@@ -2,7 +2,8 @@
 
     python ask_export.py <export folder> <recordings> <recoded>
 
-``recoded`` holds one sound twice, as ``a.m4a`` and ``a.wav``.
+``recoded`` holds one sound twice, as ``a.m4a`` and ``a.wav``, and another one
+as ``b.wav``; the WAV files have the model's rate.
 
 Run by test_speaker.py in a process and a working directory of its own.
 """
@@ -90,6 +91,12 @@ def main(export: str, data: str, recoded: str) -> None:
         ),
         "m4a_seconds": len(ours.load_audio(compressed)) / 16000,
         "m4a": decision(ours.verify_files(one, compressed)),
+        "one_rate": [
+            decision(
+                model.verify_files(*(f"{recoded}/{name}.wav" for name in "ab"))
+            )
+            for model in (stock, ours)
+        ],
         "recoded": float(
             ours.verify_files(Path(recoded, "a.m4a"), Path(recoded, "a.wav"))[0]
         ),

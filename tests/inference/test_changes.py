@@ -58,9 +58,11 @@ def test_borders_in_a_pause_are_in_its_middle():
 def test_an_export_finds_the_changes_of_its_voices(model, talk):
     path, truth = talk
     found = np.array(model.detect_changes(path, recall=0.9))
-    near = np.abs(found[:, None] - truth[None]).min(axis=0) < 0.5
-    assert near.mean() >= 0.6
-    assert len(found) < 4 * len(truth)
+    # A turn ends with a pause of 0.6 s: the change is anywhere in it.
+    after = found[:, None] - (truth[None] - 0.6)
+    near = ((after > -0.25) & (after < 0.85)).any(axis=0)
+    assert near.mean() >= 0.8
+    assert len(found) < 2 * len(truth)
 
 
 def test_more_recall_finds_no_less(model, talk):
