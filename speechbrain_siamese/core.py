@@ -20,6 +20,7 @@ from speechbrain_siamese.global_batch import GlobalBatchBrain, seed_step
 from speechbrain_siamese.lobes.features import subtract_mean
 from speechbrain_siamese.nnet.gather import gather_batch
 from speechbrain_siamese.nnet.losses import all_pairs
+from speechbrain_siamese.nnet.members import member_cosines, member_parts
 from speechbrain_siamese.nnet.param_groups import (
     freeze,
     named_modules,
@@ -66,6 +67,10 @@ class SiameseBrain(GlobalBatchBrain):
         super().__init__(*args, **kwargs)
         self.test_scores: dict[str, np.ndarray] = {}
         freeze(self.raw_modules, self.hparams.frozen)
+        # Of an ensemble, each of which has losses of its own.
+        self.members = getattr(
+            self.raw_modules["embedding_model"], "members", 1
+        )
         self.average = None
         if getattr(self.hparams, "average_decay", None):
             self.average = AveragedModel(
@@ -152,10 +157,10 @@ class SiameseBrain(GlobalBatchBrain):
         embeddings = gather_batch(embeddings.float())
         labels = gather_batch(self._labels(batch))
         loss = torch.zeros((), device=self.device)
+        parts = member_parts(embeddings, self.members)
         if self.hparams.pair_weight:
-            loss = self.hparams.pair_weight * (
-                self._pair_loss(embeddings, labels)
-            )
+            pair_losses = [self._pair_loss(part, labels) for part in parts]
+            loss = self.hparams.pair_weight * _mean(pair_losses)
         with torch.no_grad():
             pairs = getattr(self.hparams.compute_cost, "pairs", all_pairs)
             add_distances(self.hparams.history.sums, *pairs(embeddings, labels))
@@ -166,13 +171,22 @@ class SiameseBrain(GlobalBatchBrain):
                 )
             )
         if self.hparams.classifier_weight:
-            loss = loss + self.hparams.classifier_weight * (
-                self.hparams.classifier_cost(
-                    self.modules.classifier(embeddings.unsqueeze(1)),
-                    labels.unsqueeze(1),
-                )
-            )
+            told = [
+                self.hparams.classifier_cost(answers, labels.unsqueeze(1))
+                for answers in self._classified(parts)
+            ]
+            loss = loss + self.hparams.classifier_weight * _mean(told)
         return loss
+
+    def _classified(self, parts):
+        """The classifier's answers, (batch, 1, voices) of each member."""
+        classifier = self.modules.classifier
+        if len(parts) == 1:
+            return [classifier(parts[0].unsqueeze(1))]
+        return [
+            cosines.unsqueeze(1)
+            for cosines in member_cosines(parts, classifier.weight)
+        ]
 
     def _labels(self, batch):
         """Numbers of the voices that this process heard, (batch,)."""
@@ -391,3 +405,7 @@ class SiameseBrain(GlobalBatchBrain):
             for batch in loader:
                 self.evaluate_batch(batch, sb.Stage.VALID)
         return self.embeddings
+
+
+def _mean(losses):
+    return torch.stack(losses).mean()

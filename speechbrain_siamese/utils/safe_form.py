@@ -25,6 +25,7 @@ from speechbrain.processing.features import InputNormalization
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.lobes.densenet import DenseNetEncoder
+from speechbrain_siamese.lobes.ensemble import DenseNetEnsemble
 from speechbrain_siamese.lobes.features import KeepFeatures, LogMel
 from speechbrain_siamese.lobes.mfcc_stack import MfccStack, StandardisedDenseNet
 from speechbrain_siamese.lobes.two_tower import TwoTowerEncoder
@@ -44,6 +45,7 @@ CLASSES = {
         KeepFeatures,
         InputNormalization,
         DenseNetEncoder,
+        DenseNetEnsemble,
         StandardisedDenseNet,
         TwoTowerEncoder,
         ECAPA_TDNN,

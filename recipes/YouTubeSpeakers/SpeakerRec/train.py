@@ -37,6 +37,7 @@ from speechbrain_siamese.dataio.trial_table import read_trial_table
 from speechbrain_siamese.inference.teacher import open_teacher, teacher_name
 from speechbrain_siamese.inference.teacher_targets import teacher_targets
 from speechbrain_siamese.nnet.gather import rank_and_world_size
+from speechbrain_siamese.nnet.members import even_members
 from speechbrain_siamese.nnet.param_groups import check_names
 from speechbrain_siamese.processing.score_norm import Cohort
 from speechbrain_siamese.training_report import (
@@ -379,6 +380,7 @@ def finish(brain, datasets, encoder, sections):
         # Voices at another speed than their own were for training alone.
         first = hparams.speeds.index(100) * len(voices)
         classifier.weight.data = classifier.weight.data[first:][: len(voices)]
+    classifier.weight.data = even_members(classifier.weight.data, brain.members)
     cohort = Cohort(*voices.shape)
     cohort.fill(voices)
     decision, normalised = choose_decisions(brain, cohort)
