@@ -83,8 +83,8 @@ _OF_ONE_VOICE = {
     "narrow, teacher x 10": [*NARROW, TEACHER, "--teacher_weight=10"],
 }
 
-#: Settings beside those of hparams/siamese.yaml.
-CHOICES = {
+#: Of one network alone.
+_SINGLE = {
     **{
         name: [*settings, *SAME_VOICES]
         for name, settings in _OF_ONE_VOICE.items()
@@ -124,6 +124,12 @@ CHOICES = {
             "classifier alone": ["--pair_weight=0"],
         }.items()
     },
+}
+
+#: Settings beside those of hparams/siamese.yaml.
+CHOICES = {
+    **{name: ["--members=1", *own] for name, own in _SINGLE.items()},
+    **{f"{count} members": [f"--members={count}"] for count in (2, 3, 4)},
 }
 
 SEEDS = (1986, 7)

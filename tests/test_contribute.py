@@ -345,7 +345,7 @@ def test_upstream_runs_our_examples_and_tests(check, checkout):
     integrations = [
         name for name in ours if "integrations/torchvision/" in name
     ]
-    assert len(integrations) == 6
+    assert len(integrations) == 7
     check(
         *("-m", "pytest", "-q", "--noconftest", "--doctest-modules"),
         *integrations,

@@ -114,6 +114,8 @@ def clean_corpus(
         found = dict(
             show_progress(done, sizes, _seconds, "Cleaning", progressbar)
         )
+        # Of workers that were killed in the middle of a file.
+        remove_partials(output)
         claim.release()
     except OSError as error:
         if error.errno not in _NOT_WRITABLE:

@@ -1,0 +1,69 @@
+"""Several DenseNets as one encoder."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from speechbrain_siamese.lobes.densenet import DenseNetEncoder
+from speechbrain_siamese.lobes.ensemble import DenseNetEnsemble
+
+SMALL = {
+    "n_mels": 32,
+    "window_len": 0.64,
+    "growth_rate": 8,
+    "blocks": (1, 1, 1, 1),
+}
+
+
+@pytest.fixture
+def encoder():
+    torch.manual_seed(0)
+    return DenseNetEnsemble(members=3, embedding_dim=24, **SMALL).eval()
+
+
+def test_the_cosine_is_the_mean_of_the_members(encoder):
+    feats = torch.randn(2, 64, 32)
+    with torch.no_grad():
+        joint = encoder(feats)[:, 0]
+        alone = [DenseNetEncoder.encode_windows(encoder, feats)]
+        alone += [other.encode_windows(feats) for other in encoder.others]
+    assert joint.shape == (2, 24)
+    expected = sum(float(own[0] @ own[1]) for own in alone) / 3
+    assert float(joint[0] @ joint[1]) == pytest.approx(expected, abs=1e-5)
+    assert joint.norm(dim=-1).tolist() == pytest.approx([1.0, 1.0], abs=1e-5)
+
+
+def test_members_start_apart(encoder):
+    starts = [encoder.trunk, *(other.trunk for other in encoder.others)]
+    for other in starts[1:]:
+        assert not torch.equal(starts[0].conv0.weight, other.conv0.weight)
+
+
+def test_one_member_is_the_encoder_itself():
+    torch.manual_seed(0)
+    one = DenseNetEnsemble(members=1, embedding_dim=24, **SMALL).eval()
+    plain = DenseNetEncoder(embedding_dim=24, **SMALL).eval()
+    plain.load_state_dict(one.state_dict())
+    feats = torch.randn(2, 150, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(one(feats), plain(feats))
+
+
+def test_what_else_is_in_the_batch_does_not_matter(encoder):
+    feats = torch.randn(2, 200, 32)
+    with torch.no_grad():
+        together, alone = encoder(feats), encoder(feats[:1])
+    torch.testing.assert_close(together[:1], alone, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "settings, told",
+    [
+        ({"members": 5, "embedding_dim": 24}, "embedding_dim is 24 and"),
+        ({"members": 0}, "members is 0"),
+    ],
+)
+def test_bad_settings_are_named(settings, told):
+    with pytest.raises(ValueError, match=told):
+        DenseNetEnsemble(**{**SMALL, **settings})
