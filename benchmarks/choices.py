@@ -128,8 +128,9 @@ _SINGLE = {
 
 #: Settings beside those of hparams/siamese.yaml.
 CHOICES = {
-    **{name: ["--members=1", *own] for name, own in _SINGLE.items()},
-    **{f"{count} members": [f"--members={count}"] for count in (2, 3, 4)},
+    **{name: ["--statistics=False", *own] for name, own in _SINGLE.items()},
+    "statistics": [],
+    **{f"{n} networks, statistics": [f"--networks={n}"] for n in (2, 3)},
 }
 
 SEEDS = (1986, 7)

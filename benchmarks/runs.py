@@ -29,10 +29,12 @@ def command(
     settings: Sequence[str],
     clips: bool = True,
     left_out: Path | None = None,
+    steps: int | None = None,
 ) -> list[str]:
     """The user's command for one training on ``data``.
 
     ``left_out`` lists those who do not train; None for the protocol's list.
+    With ``steps`` it lasts so many, in epochs of 50, and no ``minutes``.
     """
     left_out = left_out or data / "protocol" / "unseen_speakers.txt"
     options = [
@@ -40,11 +42,14 @@ def command(
         "--trim_start=12",
         "--trim_end=12",
         f"--exclude_speakers={left_out}",
-        f"--max_minutes={minutes:g}",
-        "--number_of_epochs=1000",
         f"--output_folder={output}",
         *settings,
     ]
+    options += (
+        ["--steps_per_epoch=50", f"--number_of_epochs={steps // 50}"]
+        if steps
+        else [f"--max_minutes={minutes:g}", "--number_of_epochs=1000"]
+    )
     if clips:
         options.append(f"--clips_folder={data / 'clips'}")
     return [sys.executable, "train.py", f"hparams/{yaml}", *options]

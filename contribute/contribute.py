@@ -49,6 +49,7 @@ MOVED = {
     "utils.ranges": "speechbrain.nnet.ranges",
     "processing.score_norm": "speechbrain.lobes.cohort",
     "lobes.features": "speechbrain.lobes.spectrogram_images",
+    "lobes.statistics": "speechbrain.lobes.spectrogram_statistics",
     "lobes.windows": "speechbrain.lobes.spectrogram_windows",
     "lobes.densenet": "speechbrain.integrations.torchvision.densenet",
     "lobes.ensemble": "speechbrain.integrations.torchvision.ensemble",
@@ -67,6 +68,7 @@ TESTS = {
     "nnet/test_param_groups.py": "test_param_groups.py",
     "nnet/test_schedulers.py": "test_polynomial_decay.py",
     "lobes/test_features.py": "test_spectrogram_images.py",
+    "lobes/test_statistics.py": "test_spectrogram_statistics.py",
     "lobes/test_windows.py": "test_spectrogram_windows.py",
 }
 

@@ -90,12 +90,15 @@ class SiameseBrain(GlobalBatchBrain):
         feats = self.modules.compute_features(self._augmented(wavs, lengths))
         if "mean_var_norm" in self.modules:
             feats = self.modules.mean_var_norm(feats, lengths)
+            unmasked = None
         else:
-            feats = subtract_mean(feats)
+            unmasked, feats = feats, subtract_mean(feats)
         # A masked stretch is set to zero, which is the mean only now.
         if self.hparams.fea_augment:
             feats, lengths = self.hparams.fea_augment(feats, lengths)
-        return self._embed(self.modules.embedding_model, feats, lengths)
+        # Only encoders that say so take more than SpeechBrain's do.
+        more = {"unmasked": unmasked} if self.members > 1 else {}
+        return self._embed(self.modules.embedding_model, feats, lengths, **more)
 
     def _augmented(self, wavs, lengths):
         """Windows of a batch as training hears them."""
@@ -133,9 +136,9 @@ class SiameseBrain(GlobalBatchBrain):
             encoder = self.average.module
         return self._embed(encoder, feats, lengths)
 
-    def _embed(self, encoder, feats, lengths):
+    def _embed(self, encoder, feats, lengths, **more):
         """Embeddings, of unit length unless their distance is measured."""
-        embeddings = encoder(feats, lengths)
+        embeddings = encoder(feats, lengths, **more)
         if self.hparams.measure == "euclidean":
             return embeddings
         return torch.nn.functional.normalize(embeddings, dim=-1)
