@@ -17,6 +17,7 @@ import importlib
 import json
 import os
 import runpy
+import signal
 import sys
 import threading
 import time
@@ -100,6 +101,8 @@ def arrange_kill(job: dict) -> None:
 def become(job: dict) -> None:
     """Be ``python <arguments>``."""
     os.setsid()
+    # A shell starts what is in the background deaf to it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     log = os.open(job["log"], os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     for number in (1, 2):
         os.dup2(log, number)
