@@ -92,8 +92,12 @@ def embed(source, trust, output, files):
     """
     import numpy as np
 
-    from speechbrain_siamese.utils.whole_file import whole_file
+    from speechbrain_siamese.utils.whole_file import (
+        remove_partials_of,
+        whole_file,
+    )
 
+    remove_partials_of(output)
     model = open_model(source, trust)
     found, unusable = model.embed_files(files)
     for name, reason in unusable.items():
@@ -154,7 +158,9 @@ def export(source, trust, onnx):
     Example: siamese export --source=export --onnx=model.onnx
     """
     from speechbrain_siamese.utils.onnx_export import export_onnx
+    from speechbrain_siamese.utils.whole_file import remove_partials_of
 
+    remove_partials_of(onnx)
     model = open_model(source, trust)
     export_onnx(model.mods.compute_features, model.mods.embedding_model, onnx)
     click.echo(f"{onnx}: written")

@@ -222,17 +222,18 @@ def _read_names(path: str | None) -> set[str]:
 def _fingerprint(
     long_ones, short_ones, rejected, cleaning, splits, seed
 ) -> str:
-    """Hash of what the manifests depend on.
+    """Hash of what the manifests depend on, the same wherever it is made.
 
-    Cleaned audio is rewritten only when its source or settings change, so its
-    modification time stands for its content.
+    Cleaned audio follows from what its key is the hash of. Its time would
+    change with a clock that jumps, a copy of the folder, or a file that is
+    made again, and training would take it for other data.
     """
     audio = [
         [
             item.recording.session,
             item.recording.gender,
             item.recording.name,
-            item.path.stat().st_mtime_ns,
+            item.key,
             item.path.stat().st_size,
         ]
         for item in (*long_ones, *short_ones)

@@ -103,6 +103,7 @@ def label(
     Example: siamese label --source=export --output=talk.rttm talk.m4a
     """
     from speechbrain_siamese.inference.label_files import write_labels
+    from speechbrain_siamese.utils.whole_file import remove_partials_of
 
     files = list(dict.fromkeys(files))
     targets = label_targets(files, outputs, output_folder)
@@ -119,6 +120,7 @@ def label(
 
     def answer(path, found):
         for target, recording in targets[path]:
+            remove_partials_of(target)
             write_labels(target, found, recording)
         told = [asdict(one) for one in found]
         lines = [f"{path}:"] + [

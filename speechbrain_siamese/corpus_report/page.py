@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import itertools
 import os
 from collections import defaultdict
@@ -21,6 +20,7 @@ from speechbrain_siamese.dataio.clean_recording import CleanRecording, Rejected
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
 from speechbrain_siamese.evaluation.worst_errors import MP3_RATES
 from speechbrain_siamese.pages import render_page
+from speechbrain_siamese.utils.sound_bytes import sound_bytes
 from speechbrain_siamese.utils.whole_file import whole_text, write_csv
 
 logger = get_logger(__name__)
@@ -233,11 +233,8 @@ def _players(cleaned, about, folder) -> dict[str, str]:
 def _mp3(path: Path) -> str:
     """Sound as the address of a player, which needs no file."""
     sound, rate = soundfile.read(path, dtype="float32")
-    made = io.BytesIO()
-    soundfile.write(
-        made, sound, rate, format="MP3", compression_level=COMPRESSION
-    )
-    code = base64.b64encode(made.getvalue()).decode("ascii")
+    made = sound_bytes(sound, rate, "MP3", compression_level=COMPRESSION)
+    code = base64.b64encode(made).decode("ascii")
     return f"data:audio/mpeg;base64,{code}"
 
 

@@ -5,7 +5,6 @@ A rerun decodes only what is new or changed.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,20 +26,10 @@ from speechbrain_siamese.dataio.recordings import Recording
 from speechbrain_siamese.utils.folder_claim import FolderClaim
 from speechbrain_siamese.utils.parallel import run_each
 from speechbrain_siamese.utils.progress import show_progress
+from speechbrain_siamese.utils.room import told_writing
 from speechbrain_siamese.utils.whole_file import remove_partials, write_csv
 
 logger = get_logger(__name__)
-
-#: What the system says where a folder cannot be written; a cluster that does
-#: not answer says others.
-_NOT_WRITABLE = {
-    errno.EACCES,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.ENOSPC,
-    errno.EPERM,
-    errno.EROFS,
-}
 
 
 def clean_corpus(
@@ -94,7 +83,7 @@ def clean_corpus(
     output = Path(output_folder)
     _check(recordings, output)
     sizes = [_size(recording.path) for recording in recordings]
-    try:
+    with told_writing("cleaned audio", output):
         output.mkdir(parents=True, exist_ok=True)
         claim = FolderClaim(output)
         _sweep(recordings, output)
@@ -117,16 +106,6 @@ def clean_corpus(
         # Of workers that were killed in the middle of a file.
         remove_partials(output)
         claim.release()
-    except OSError as error:
-        if error.errno not in _NOT_WRITABLE:
-            raise
-        raise OSError(
-            error.errno,
-            f"cannot write the cleaned audio ({error.strerror or error}). "
-            "Give it room or permission, or another output folder, and give "
-            "the same command again: it goes on with what is missing",
-            str(output),
-        ) from error
     results = [found[position] for position in range(len(recordings))]
     cleaned = [r for r in results if isinstance(r, CleanRecording)]
     rejected = [r for r in results if isinstance(r, Rejected)]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import io
 
 import numpy as np
-import soundfile
 import soxr
 
 from speechbrain_siamese.dataio.decoding import decode
 from speechbrain_siamese.dataio.trial_sets import TrialSet
 from speechbrain_siamese.evaluation.systems import Scored
 from speechbrain_siamese.utils.metrics import checked_trials
+from speechbrain_siamese.utils.sound_bytes import sound_bytes
 
 #: Worst errors of each kind that the page lets one hear.
 HEARD = 5
@@ -156,11 +155,8 @@ def audio_player_data(
     peak = np.abs(samples).max(initial=0)
     if peak > 0:
         samples = samples * (PEAK / peak)
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, format="MP3")
-    return "data:audio/mpeg;base64," + base64.b64encode(file.getvalue()).decode(
-        "ascii"
-    )
+    code = base64.b64encode(sound_bytes(samples, rate, "MP3")).decode("ascii")
+    return f"data:audio/mpeg;base64,{code}"
 
 
 def hear_errors(

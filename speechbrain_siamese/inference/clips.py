@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import soundfile
 import soxr
 import torch
 
 from speechbrain_siamese.dataio.decoding import decode, decode_blocks
 from speechbrain_siamese.dataio.quality import ClipQuality, clip_quality
 from speechbrain_siamese.inference.gallery_store import EnrolledClip
+from speechbrain_siamese.utils.sound_bytes import samples_of, sound_bytes
 
 if TYPE_CHECKING:
     from speechbrain_siamese.inference.speaker import SiameseRecognition
@@ -211,7 +210,7 @@ def from_flac(audio: bytes, sample_rate: int) -> np.ndarray:
     np.ndarray
         float32, (time,).
     """
-    sound, rate = soundfile.read(io.BytesIO(audio), dtype="float32")
+    sound, rate = samples_of(audio)
     if rate == sample_rate:
         return sound
     return soxr.resample(sound, rate, sample_rate)
@@ -219,6 +218,4 @@ def from_flac(audio: bytes, sample_rate: int) -> np.ndarray:
 
 def _flac(clip: Clip, rate: int) -> bytes:
     sound = mono_samples(clip) if is_waveform(clip) else decode(clip, rate)
-    kept = io.BytesIO()
-    soundfile.write(kept, sound.clip(-1, 1), rate, format="FLAC")
-    return kept.getvalue()
+    return sound_bytes(sound.clip(-1, 1), rate, "FLAC")

@@ -2,18 +2,20 @@
 
 SpeechBrain writes the file by which it knows a checkpoint first and the
 weights after it: a kill between leaves a checkpoint that looks complete and
-cannot be loaded.
+cannot be loaded. And it tells the newest by the clock, which may be set back.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 from speechbrain.utils.checkpoints import METAFNAME, Checkpoint, Checkpointer
 from speechbrain.utils.distributed import ddp_barrier
 
+from speechbrain_siamese.utils.room import told_writing
 from speechbrain_siamese.utils.whole_file import PARTIAL
 
 
@@ -23,7 +25,8 @@ class WholeCheckpointer(Checkpointer):
     Arguments
     ---------
     checkpoints_dir : str or Path
-        Folder of the checkpoints. Half ones of an earlier run are removed.
+        Folder of the checkpoints. Those that an earlier run was saving or
+        deleting when it was killed are removed.
     *args, **kwargs
         As for ``Checkpointer``.
 
@@ -41,8 +44,9 @@ class WholeCheckpointer(Checkpointer):
 
     def __init__(self, checkpoints_dir: str | Path, *args, **kwargs):
         super().__init__(checkpoints_dir, *args, **kwargs)
-        for note in Path(checkpoints_dir).glob(f"CKPT*/{METAFNAME}{PARTIAL}"):
-            shutil.rmtree(note.parent, ignore_errors=True)
+        for folder in Path(checkpoints_dir).glob("CKPT*"):
+            if folder.is_dir() and not (folder / METAFNAME).is_file():
+                shutil.rmtree(folder, ignore_errors=True)
 
     def save_checkpoint(self, *args, **kwargs) -> Checkpoint | None:
         """Save everything, then the file that makes it a checkpoint.
@@ -56,8 +60,14 @@ class WholeCheckpointer(Checkpointer):
         -------
         Checkpoint or None
             None on processes other than the main one.
+
+        Raises
+        ------
+        OSError
+            If there is no room; earlier checkpoints stay.
         """
-        saved = super().save_checkpoint(*args, **kwargs)
+        with told_writing("checkpoint", self.checkpoints_dir):
+            saved = super().save_checkpoint(*args, **kwargs)
         if saved is not None:
             note = saved.path / METAFNAME
             os.replace(f"{note}{PARTIAL}", note)
@@ -65,7 +75,19 @@ class WholeCheckpointer(Checkpointer):
         ddp_barrier()
         return saved
 
-    def _save_checkpoint_metafile(self, fpath, *args, **kwargs):
+    def _save_checkpoint_metafile(
+        self, fpath, meta_to_include, *args, **kwargs
+    ):
+        """Write the note, later than all others whatever the clock says.
+
+        Else a training that goes on after the clock was set back would keep
+        the checkpoints from before, and delete its own.
+        """
+        known = [ckpt.meta["unixtime"] for ckpt in self.list_checkpoints()]
+        now = max([time.time(), *(before + 1e-3 for before in known)])
         return super()._save_checkpoint_metafile(
-            f"{fpath}{PARTIAL}", *args, **kwargs
+            f"{fpath}{PARTIAL}",
+            {**meta_to_include, "unixtime": now},
+            *args,
+            **kwargs,
         )

@@ -21,7 +21,8 @@ import io
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -34,6 +35,7 @@ from speechbrain_siamese.processing.score_norm import Cohort
 from speechbrain_siamese.processing.voices import VoiceModel
 from speechbrain_siamese.utils.decision import Decision
 from speechbrain_siamese.utils.model_card import model_card
+from speechbrain_siamese.utils.room import told_writing
 from speechbrain_siamese.utils.safe_form import mean_of, write_safe_form
 
 #: Sections that the export takes over from the recipe's own file.
@@ -187,57 +189,61 @@ def export_model(
         ``cosine`` or ``euclidean``.
     report : dict
         Figures and settings for the model card.
+
+    Raises
+    ------
+    OSError
+        If there is no room; an older export stays.
     """
-    folder = Path(folder)
-    new = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    for name in ("embedding_model", "classifier"):
-        torch.save(_on_cpu(modules[name]), new / f"{name}.ckpt")
-    torch.save(_on_cpu(cohort), new / "cohort.ckpt")
-    mean_of(cohort)._save(new / "mean_var_norm_emb.ckpt")
-    # The one for people; the other has the name that SpeechBrain's Pretrainer
-    # looks for beside hyperparams.yaml, wherever the folder lies.
-    label_encoder.save(new / "label_encoder.txt")
-    label_encoder.save(new / "label_encoder.ckpt")
-    (new / "hyperparams.yaml").write_text(
-        _INFERENCE.format(
-            recipe=sections,
-            sample_rate=sample_rate,
-            decision=decision,
-            measure=measure,
-            measure_note=_NOTES[measure],
-            normalised=_as_yaml(_normalised_values(normalised)),
-            changes=_as_yaml(_turn_values(changes, voices)),
-            embedding_dim=cohort.voices.shape[1],
-            speakers=len(label_encoder),
-        ),
-        encoding="utf-8",
-    )
-    write_safe_form(
-        new,
-        sections,
-        {
-            "sample_rate": sample_rate,
-            "measure": measure,
-            "threshold_target": decision.target,
-            "threshold": decision.threshold,
-            "calibration_slope": decision.calibration.slope,
-            "calibration_intercept": decision.calibration.intercept,
-            **_normalised_values(normalised),
-            **_turn_values(changes, voices),
-        },
-        {
-            "embedding_model": modules["embedding_model"],
-            "classifier": modules["classifier"],
-            "cohort": cohort,
-        },
-        [label_encoder.ind2lab[number] for number in range(len(label_encoder))],
-    )
-    (new / "README.md").write_text(
-        model_card(report, decision, measure), encoding="utf-8"
-    )
-    _put_in_place(new, folder)
+    with told_writing("export", folder), _replaced(Path(folder)) as new:
+        for name in ("embedding_model", "classifier"):
+            torch.save(_on_cpu(modules[name]), new / f"{name}.ckpt")
+        torch.save(_on_cpu(cohort), new / "cohort.ckpt")
+        mean_of(cohort)._save(new / "mean_var_norm_emb.ckpt")
+        # The one for people; the other has the name that SpeechBrain's
+        # Pretrainer looks for beside hyperparams.yaml, wherever it lies.
+        label_encoder.save(new / "label_encoder.txt")
+        label_encoder.save(new / "label_encoder.ckpt")
+        (new / "hyperparams.yaml").write_text(
+            _INFERENCE.format(
+                recipe=sections,
+                sample_rate=sample_rate,
+                decision=decision,
+                measure=measure,
+                measure_note=_NOTES[measure],
+                normalised=_as_yaml(_normalised_values(normalised)),
+                changes=_as_yaml(_turn_values(changes, voices)),
+                embedding_dim=cohort.voices.shape[1],
+                speakers=len(label_encoder),
+            ),
+            encoding="utf-8",
+        )
+        write_safe_form(
+            new,
+            sections,
+            {
+                "sample_rate": sample_rate,
+                "measure": measure,
+                "threshold_target": decision.target,
+                "threshold": decision.threshold,
+                "calibration_slope": decision.calibration.slope,
+                "calibration_intercept": decision.calibration.intercept,
+                **_normalised_values(normalised),
+                **_turn_values(changes, voices),
+            },
+            {
+                "embedding_model": modules["embedding_model"],
+                "classifier": modules["classifier"],
+                "cohort": cohort,
+            },
+            [
+                label_encoder.ind2lab[number]
+                for number in range(len(label_encoder))
+            ],
+        )
+        (new / "README.md").write_text(
+            model_card(report, decision, measure), encoding="utf-8"
+        )
 
 
 def export_weights(folder: str | Path, sections: str | None = None) -> dict:
@@ -336,11 +342,23 @@ def _on_cpu(module: torch.nn.Module) -> dict:
     return {key: value.cpu() for key, value in module.state_dict().items()}
 
 
-def _put_in_place(new: Path, folder: Path) -> None:
-    """Swap folders: a kill between leaves the older one under ``.old``."""
+@contextmanager
+def _replaced(folder: Path) -> Iterator[Path]:
+    """A folder to write to, which takes the place of another at the end.
+
+    A kill while they are swapped leaves the older one under ``.old``.
+    """
+    new = folder.with_name(folder.name + ".partial")
     old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(new, folder)
-    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    try:
+        yield new
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(new, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        # After an error; a disk that is full needs the room.
+        shutil.rmtree(new, ignore_errors=True)

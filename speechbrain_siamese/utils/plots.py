@@ -9,6 +9,7 @@ chosen and no window or global state is touched. They go into a PNG file by
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -250,8 +251,11 @@ def save_figure(figure: Figure, path: str | Path) -> None:
         )
     for text in figure.findobj(Text):
         text.set_fontfamily(fonts_for(text.get_text()))
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=150)
     with whole_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=150)
+        # Not by Pillow, which does not say that a disk is full.
+        partial.write_bytes(picture.getvalue())
 
 
 def dress(axes: Axes) -> None:

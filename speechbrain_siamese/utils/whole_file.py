@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 import hashlib
 import json
 import os
@@ -127,6 +128,29 @@ def remove_partials(folder: str | Path) -> None:
     for path in Path(folder).rglob(f".*{PARTIAL}"):
         if path.is_file():
             path.unlink(missing_ok=True)
+
+
+def remove_partials_of(path: str | Path) -> None:
+    """Remove what killed processes left of one file that is written again.
+
+    For files that no two processes write at the same time.
+
+    Arguments
+    ---------
+    path : str or Path
+        Need not exist.
+
+    Example
+    -------
+    >>> folder = Path(getfixture("tmp_path"))
+    >>> _ = (folder / ".notes.txt.1234abcd.partial").write_text("half of")
+    >>> remove_partials_of(folder / "notes.txt")
+    >>> list(folder.iterdir())
+    []
+    """
+    path = Path(path)
+    for found in path.parent.glob(f".{glob.escape(path.name)}.*{PARTIAL}"):
+        found.unlink(missing_ok=True)
 
 
 def write_csv(

@@ -59,6 +59,7 @@ from speechbrain_siamese.inference.speaker import SiameseRecognition
 from speechbrain_siamese.utils.plots import plot_distances
 from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.report import MEANING, write_metrics
+from speechbrain_siamese.utils.whole_file import remove_partials
 from speechbrain_siamese.utils.working_points import written_target
 
 logger = get_logger(__name__)
@@ -276,6 +277,8 @@ def main(argv):
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
+    for folder in (output, output.parent / "embeddings"):
+        remove_partials(folder)
     # Beside the evaluations of one model, which share its embeddings.
     encoders, others, speech, own = open_systems(
         hparams, run_opts, output.parent, prepared

@@ -140,11 +140,9 @@ def dataio_prep(hparams, run_opts):
         provides="spk_id_encoded",
     )
     encoder.ignore_len()
-    encoder.load_or_create(
-        path=Path(hparams["save_folder"]) / "label_encoder.txt",
-        from_didatasets=[train],
-        output_key="spk_id",
-    )
+    # From the manifest, of which check_same_training knows that it is the
+    # same: a file may be half of one after a kill.
+    encoder.update_from_didataset(train, "spk_id")
     train.set_output_keys(["id", "sig", "spk_id_encoded"])
     if hparams.get("teacher"):
         add_teacher(hparams, train, run_opts)
