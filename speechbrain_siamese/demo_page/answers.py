@@ -162,7 +162,7 @@ def identify(gallery: Gallery, clip: Recording | None) -> str:
 
 def label(
     model: SiameseRecognition,
-    gallery: Gallery,
+    gallery: Gallery | None,
     recording: Recording | None,
     folder: Path,
 ) -> str:
@@ -171,7 +171,7 @@ def label(
     Arguments
     ---------
     model : SiameseRecognition
-    gallery : Gallery
+    gallery : Gallery or None
         Who may be named.
     recording : Recording or None
     folder : Path
@@ -189,7 +189,7 @@ def label(
         If the recording cannot be used, or the model has not learnt voices in
         turns.
     """
-    people = gallery if gallery.list() else None
+    people = gallery if gallery and gallery.list() else None
     model.check_label(people, None, False)
     rate = model.audio_normalizer.sample_rate
     copy = playable_copy(recording, folder / "recording.flac", rate, LONG)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,15 +70,23 @@ class Questions:
 
     def label(self, recording: File, key: str | None) -> str:
         """Who speaks when in a long recording?"""
-        return self._answer(
-            key,
-            lambda session: answers.label(
+
+        def make(session: Session) -> str:
+            # What the last answer played; this one takes its place.
+            for old in session.served.iterdir():
+                shutil.rmtree(old)
+            return answers.label(
                 self.model,
-                self._gallery(session),
+                # Only cosines can be enrolled; the others still get numbers.
+                self._gallery(session)
+                if self.model.measure == "cosine"
+                else None,
                 self._given(session, recording),
-                session.served,
-            ),
-        )
+                # Another address each time: browsers keep what they played.
+                session.served / secrets.token_hex(8),
+            )
+
+        return self._answer(key, make)
 
     def claim(self, file: File, key: str | None) -> None:
         """Let a file that was dropped go with its session, asked about or not.

@@ -38,7 +38,8 @@ def plot_spectrogram(samples: np.ndarray, rate: int) -> Figure:
     window = max(window, hop)
     size = 1 << (window - 1).bit_length()
     transform = ShortTimeFFT(hann(window), hop, rate, mfft=size)
-    power = transform.spectrogram(samples)
+    # From its begin to its end, without the edges beyond.
+    power = transform.spectrogram(samples, p0=0, p1=-(-len(samples) // hop))
     level = 10 * np.log10(power + 1e-12)
     figure = Figure(figsize=(4.2, 2.3), layout="constrained")
     axes = figure.add_subplot()

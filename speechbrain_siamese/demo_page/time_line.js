@@ -53,7 +53,9 @@ element.addEventListener("timeupdate", () => {
     one.classList.toggle("heard", heard);
   }
 }, true);
-// Whoever moves the player's own knob wants to hear all from there.
-element.addEventListener("pointerdown", event => {
-  if (event.target.closest("audio")) end = null;
-}, true);
+// Whoever uses the player's own knobs wants to hear all from there.
+for (const kind of ["pointerdown", "keydown"]) {
+  element.addEventListener(kind, event => {
+    if (event.target.closest("audio")) end = null;
+  }, true);
+}
