@@ -135,7 +135,7 @@ def test_every_path_answers_and_leaves_nothing(page, clips):
         a, a2, b = (given(clips / n) for n in ("a.webm", "a2.m4a", "b.wav"))
         found = ask("compare", a, a)
         assert "One voice" in found and found.count("data:image/png") == 2
-        assert "a.webm, 8.0 s" in found
+        assert "a.webm</bdi>, 8.0 s" in found
         assert "probable" in ask("compare", a, b)
         assert "Nobody is enrolled yet" in ask("identify", a)
         assert "Sita</bdi> is enrolled" in ask("enrol", "Sita", a)

@@ -64,14 +64,15 @@ def build_page(questions: Questions) -> "gradio.Blocks":
 
     with gr.Blocks(title="Whose voice is it?", analytics_enabled=False) as page:
         gr.Markdown(HEAD)
+        # Short enough to stand side by side on a phone.
         with gr.Tabs():
-            with gr.Tab("Same voice?"):
+            with gr.Tab("Compare"):
                 _compare(questions)
             with gr.Tab("Enrol"):
                 _enrol(questions)
-            with gr.Tab("Who is it?"):
+            with gr.Tab("Identify"):
                 _identify(questions)
-            with gr.Tab("Who speaks when?"):
+            with gr.Tab("Time line"):
                 _label(questions)
 
         def gone(request: gr.Request):

@@ -30,6 +30,11 @@ FONTS = ("system-ui", "Noto Sans", "Noto Sans Devanagari", "sans-serif")
 
 _STYLE = Path(__file__).with_name("page.css")
 
+#: Style sheets reach only what is within the page's outermost margin.
+_NARROW = """<style>@media (max-width: 640px) {
+.gradio-container .main { padding: 1rem .75rem !important; }
+}</style>"""
+
 
 def serve(
     model: SiameseRecognition,
@@ -111,6 +116,7 @@ def _launch(page: gradio.Blocks, host: str, port: int | None) -> str:
                 button_primary_background_fill_hover_dark="*primary_800",
             ),
             css_paths=_STYLE,
+            head=_NARROW,
         )
     except OSError as error:
         raise ValueError(
