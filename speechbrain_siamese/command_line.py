@@ -22,6 +22,7 @@ from speechbrain_siamese.commands.common import (
     trust_option,
 )
 from speechbrain_siamese.commands.corpus import audit
+from speechbrain_siamese.commands.demo import demo
 from speechbrain_siamese.commands.hub import push
 from speechbrain_siamese.commands.people import enroll, gallery, identify
 from speechbrain_siamese.commands.time_line import changes, label
@@ -36,7 +37,16 @@ def main():
     """
 
 
-for command in (audit, enroll, identify, gallery, changes, label, push):
+for command in (
+    audit,
+    enroll,
+    identify,
+    gallery,
+    changes,
+    label,
+    demo,
+    push,
+):
     main.add_command(command)
 
 

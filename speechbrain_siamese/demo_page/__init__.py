@@ -1,0 +1,1 @@
+"""The page of ``siamese demo``, where anyone can try a voice."""
