@@ -40,6 +40,11 @@ JOINED = 8192
 """Samples that a decoded piece holds at least: codecs give 20 ms at a time."""
 
 
+RATES = (1000, 800_000)
+"""Rates of sound in Hz, with room to spare. At 1 Hz, which a header may claim,
+a file of some kilobytes would become gigabytes."""
+
+
 class DecodingError(ValueError):
     """A file can't be decoded; the message names the file and the reason."""
 
@@ -241,8 +246,14 @@ def _mono_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
             raise DecodingError(f"{path}: no audio stream")
         promised = _promised_seconds(container, stream)
         for frame in _joined(_frames(container, stream, problems)):
-            seconds += frame.samples / frame.sample_rate
-            yield _mono(frame), frame.sample_rate
+            rate = frame.sample_rate
+            if not RATES[0] <= rate <= RATES[1]:
+                raise DecodingError(
+                    f"{path}: its sample rate is {rate} Hz, expected "
+                    f"{RATES[0]} to {RATES[1]} Hz"
+                )
+            seconds += frame.samples / rate
+            yield _mono(frame), rate
     if seconds == 0:
         reason = f" ({problems[-1]})" if problems else ""
         raise DecodingError(f"{path}: nothing in it could be decoded{reason}")
