@@ -8,6 +8,7 @@ import torch
 from speechbrain.dataio import audio_io
 from speechbrain.dataio.dataset import DynamicItemDataset
 
+from speechbrain_siamese.dataio.manifests import read_rows
 from speechbrain_siamese.dataio.sampler import Draw
 
 
@@ -145,7 +146,13 @@ def read_manifest(
     -------
     WindowDataset
         With the items ``id``, ``sig`` (time,) and the manifest's columns.
+
+    Raises
+    ------
+    ValueError
+        If the manifest is damaged, or leads out of its folder.
     """
+    read_rows(path, ("ID", "duration", "wav", "start", "stop", "spk_id"))
     dataset = WindowDataset.from_csv(
         csv_path=path, replacements={"data_root": data_root}
     )

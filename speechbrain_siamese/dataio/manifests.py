@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TextIO
 
 from speechbrain_siamese.utils.whole_file import whole_file, write_csv
+
+#: How the paths of a manifest begin.
+ROOT = "$data_root/"
 
 #: Letters of a line of a trial list: two paths, each as long as systems allow.
 LONGEST_LINE = 10_000
@@ -59,12 +62,16 @@ def write_manifest(rows: Iterable[Row], path: str | Path) -> None:
     write_csv(path, [field.name for field in fields(Row)], map(astuple, rows))
 
 
-def read_rows(path: str | Path) -> list[dict[str, str]]:
+def read_rows(
+    path: str | Path, needed: Sequence[str] = ("wav",)
+) -> list[dict[str, str]]:
     """Read the rows of a manifest as they stand there, as text.
 
     Arguments
     ---------
     path : str or Path
+    needed : Sequence of str
+        Columns that have to be there, ``wav`` among them.
 
     Returns
     -------
@@ -95,12 +102,18 @@ def read_rows(path: str | Path) -> list[dict[str, str]]:
             "preparation writes it; prepare the recordings again"
         ) from error
     for row in rows:
-        if None in row or None in row.values() or "wav" not in row:
+        if None in row or None in row.values() or not {*needed} <= row.keys():
             raise ValueError(
-                f"{path} is damaged: {len(row)} cells where the header tells "
-                "others, or no column 'wav'; prepare the recordings again"
+                f"{path} is damaged: it has a row of another length than its "
+                f"header, or lacks a column of {', '.join(needed)}; prepare "
+                "the recordings again"
             )
-        check_inside(row["wav"].removeprefix("$data_root/"), path)
+        if not row["wav"].startswith(ROOT):
+            raise ValueError(
+                f"{path} names {row['wav']!r}, expected a path that begins "
+                f"with {ROOT}: prepare the recordings again"
+            )
+        check_inside(row["wav"].removeprefix(ROOT), path)
     return rows
 
 

@@ -282,7 +282,14 @@ def read_speakers(path: Path) -> dict[str, tuple[str, str]]:
                 f"{path}, line {line}: speaker {speaker!r} is there twice; "
                 "leave one line for each"
             )
-        people[speaker] = cells.get("name", ""), cells.get("gender", "")
+        gender = cells.get("gender", "")
+        if "$" in gender:
+            # SpeechBrain would look for what it stands for in the manifests.
+            raise ValueError(
+                f"{path}, line {line}: the gender is {gender!r}, expected a "
+                "word without a dollar sign"
+            )
+        people[speaker] = cells.get("name", ""), gender
     return people
 
 

@@ -182,7 +182,7 @@ def prepared_trials(folder: str | Path, question: str, title: str) -> TrialSet:
     manifest = "valid.csv" if question == "valid" else "test.csv"
     rows = {
         row["wav"].removeprefix("$data_root/"): row
-        for row in read_rows(folder / manifest)
+        for row in read_rows(folder / manifest, ("wav", "spk_id", "gender"))
     }
     missing = [name for name in table.names if name not in rows]
     if missing:
