@@ -152,10 +152,17 @@ def read_manifest(
     ValueError
         If the manifest is damaged, or leads out of its folder.
     """
-    read_rows(path, ("ID", "duration", "wav", "start", "stop", "spk_id"))
-    dataset = WindowDataset.from_csv(
-        csv_path=path, replacements={"data_root": data_root}
-    )
+    columns = ("ID", "duration", "wav", "start", "stop", "spk_id")
+    if not read_rows(path, columns):
+        raise ValueError(f"{path} holds no row: prepare the recordings again")
+    try:
+        dataset = WindowDataset.from_csv(
+            csv_path=path, replacements={"data_root": data_root}
+        )
+    except KeyError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): prepare the recordings again"
+        ) from error
     dataset.add_dynamic_item(
         ReadStretch(window_samples, read),
         takes=["wav", "start", "stop"],

@@ -95,6 +95,8 @@ def audio_format(path: str | Path) -> str:
             if stream is None:
                 raise DecodingError(f"{path}: no audio stream")
             context = stream.codec_context
+            if context is None:
+                raise DecodingError(f"{path}: no decoder knows its sound")
             return f"{context.name}, {context.sample_rate / 1000:g} kHz"
     except (av.FFmpegError, OSError) as error:
         raise DecodingError(f"{path}: {error}") from error
@@ -128,8 +130,8 @@ def copy_stretch(
         source = av.open(os.path.abspath(path), options=_OPTIONS)
         with source, av.open(os.fspath(target), "w", format="matroska") as made:
             stream = source.streams.best("audio")
-            if stream is None:
-                raise DecodingError(f"{path}: no audio stream")
+            if stream is None or stream.codec_context is None:
+                raise DecodingError(f"{path}: no sound that a decoder knows")
             copied = made.add_stream_from_template(stream)
             for packet in source.demux(stream):
                 if packet.pts is None or packet.dts is None:
@@ -147,7 +149,10 @@ def copy_stretch(
                 packet.dts -= first
                 packet.stream = copied
                 made.mux(packet)
-    except av.FFmpegError as error:
+    except DecodingError:
+        raise
+    except Exception as error:
+        # As in ``_checked``: a broken file can meet any of PyAV's errors.
         raise DecodingError(f"{path}: {error}") from error
     if first is None:
         length = "has no sound" if seconds is None else f"ends at {seconds:g} s"

@@ -7,6 +7,7 @@ values, and weights are tensors.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import threading
@@ -90,8 +91,8 @@ LIMITS = {
     "n_fft": (16, 65_536),
     "win_length": (1, 1000),
     "hop_length": (1, 1000),
-    "window_len": (0, 600),
-    "min_len": (0, 600),
+    "window_len": (0, 60),
+    "min_len": (0, 60),
     "left_frames": (0, 100),
     "right_frames": (0, 100),
 }
@@ -242,6 +243,7 @@ def build(config: dict, weights: Path) -> tuple[dict, dict]:
         }
         if own:
             module.load_state_dict(own)
+    _check_fit(modules, config["sample_rate"], dim)
     modules["mean_var_norm_emb"] = mean_of(cohort)
     encoder = CategoricalEncoder()
     encoder.update_from_iterable(speakers)
@@ -255,6 +257,29 @@ def build(config: dict, weights: Path) -> tuple[dict, dict]:
         "audio_normalizer": AudioNormalizer(config["sample_rate"]),
     }
     return modules, hparams
+
+
+@torch.no_grad()
+def _check_fit(modules, sample_rate: int, dim: int) -> None:
+    """Refuse modules that cannot work together: a second of noise tells."""
+    # Copies: to be heard once may leave its marks on a module.
+    own = {name: copy.deepcopy(modules[name]).eval() for name in SECTIONS}
+    generator = torch.Generator().manual_seed(0)
+    wave = torch.rand(1, sample_rate, generator=generator) - 0.5
+    try:
+        feats = own["compute_features"](wave)
+        feats = own["mean_var_norm"](feats, torch.ones(1))
+        found = own["embedding_model"](feats, torch.ones(1)).flatten()
+    except Exception as error:
+        raise ValueError(
+            f"{CONFIG} names modules that do not fit each other "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    if len(found) != dim:
+        raise ValueError(
+            f"{CONFIG} makes embeddings of {len(found)} numbers, the weights "
+            f"are for {dim}"
+        )
 
 
 def mean_of(cohort: Cohort) -> InputNormalization:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import shutil
@@ -79,7 +80,7 @@ def _replace(config, which, value):
                     places += [(own, key) for key in own]
     if places:
         holder, key = places[which % len(places)]
-        holder[key] = value
+        holder[key] = copy.deepcopy(value)
 
 
 @functools.cache

@@ -35,7 +35,7 @@ def ask(data: bytes, folder: Path) -> None:
     else:
         path.write_bytes(good_gallery() if how == 0 else _changed(rest))
     if how == 0:
-        _run(path, rest.decode("utf-8", "replace"))
+        _run(path, rest.decode("utf-8", "replace").replace("\0", " "))
     with suppress(ValueError):
         store = GalleryStore.any_model(path)
         with suppress(ValueError):
