@@ -220,6 +220,9 @@ def _decoded(path, rate, most):
     """Samples of a file; none at all where it has more than ``most``."""
     pieces, count = [], 0
     for piece in decode_blocks(path, rate):
+        # The frames around would be left out as if they were silent.
+        if not np.isfinite(piece).all():
+            raise ValueError(f"{path}: it holds NaN or infinite samples")
         pieces.append(piece)
         count += len(piece)
         if most is not None and count > most:
