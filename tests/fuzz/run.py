@@ -5,7 +5,8 @@
 Targets are the files beside this one that have ``ask``. Inputs of the folder
 ``seeds/<target>`` begin, what is found goes to ``build/fuzz/<target>``. Only
 Python code is watched for new paths, not FFmpeg and SQLite. A crash, a hang
-of 30 s and 3 GB of memory end it, and leave the input in the working folder.
+of 30 s and 3 GB of memory end it; the input goes where ``-artifact_prefix=``
+says.
 Needs ``pip install "speechbrain-siamese[fuzz]"``.
 """
 
