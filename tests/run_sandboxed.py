@@ -15,8 +15,6 @@ import os
 import sys
 from pathlib import Path
 
-from run_attempts import attempt, preload
-
 #: Of the longest command, the training.
 SECONDS = 3600
 
@@ -35,6 +33,9 @@ def files(folder: Path) -> dict[str, tuple[int, int]]:
 
 def main(commands: str, folder: str) -> None:
     """Run all; print what each has written."""
+    # Beside this file, which pytest imports, too.
+    from run_attempts import attempt, preload
+
     root = Path(folder)
     (root / "logs").mkdir()
     os.chdir(root / "cwd")

@@ -73,8 +73,8 @@ def read_user_table(
         yield from _rows(reader, path, needed, expected)
     except csv.Error as error:
         raise ValueError(
-            f"{path}, line {reader.line_num}: {error}; expected a table: "
-            f"{expected}"
+            f"{path}, line {reader.reader.line_num}: {error}; expected a "
+            f"table: {expected}"
         ) from error
 
 

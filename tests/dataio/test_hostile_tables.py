@@ -44,6 +44,8 @@ PIECES = st.sampled_from(
     ]
 )
 TEXT = st.lists(PIECES, max_size=8).map("".join) | st.text(max_size=20)
+#: Python 3.10 cannot read a CSV file with it.
+WHOLE = TEXT.filter(lambda text: "\0" not in text)
 HEADERS = (
     "speaker,url,start,stop,gender",
     "recording,start,stop",
@@ -90,7 +92,7 @@ def test_a_path_is_inside_or_refused(name):
 
 
 @quick
-@given(st.lists(st.tuples(TEXT, TEXT), min_size=1))
+@given(st.lists(st.tuples(WHOLE, WHOLE), min_size=1))
 def test_no_cell_is_a_formula_and_none_is_lost(tmp_path, rows):
     path = tmp_path / "table.csv"
     write_table(path, ["first", "second"], rows)

@@ -86,7 +86,8 @@ def _replace(config, which, value):
 @functools.cache
 def _good_export() -> Path:
     """Folder of a tiny export."""
-    folder = Path(tempfile.mkdtemp(prefix="good_export"))
+    # Removed when Python ends.
+    folder = Path(_KEPT.name)
     torch.manual_seed(0)
     encoder = DenseNetEncoder(
         n_mels=32,
@@ -109,3 +110,4 @@ def _good_export() -> Path:
 
 
 _COUNT = len(HOSTILE)
+_KEPT = tempfile.TemporaryDirectory()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ HERE = Path(__file__).resolve().parent
 TARGETS = ("decoding", "tables", "gallery", "config")
 
 
+@functools.cache
 def load(target: str):
     """A target's module; the tests are no package."""
     path = HERE / f"{target}.py"
