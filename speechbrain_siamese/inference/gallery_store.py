@@ -9,6 +9,7 @@ share a store.
 from __future__ import annotations
 
 import math
+import re
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,8 @@ from speechbrain_siamese.inference.gallery_file import (
     model_of,
     opened,
 )
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -402,6 +405,9 @@ class GalleryStore:
                 bad = isinstance(cell, float) and not math.isfinite(cell)
                 if bad or not isinstance(cell, expected):
                     raise self._damaged(f"it holds {str(cell)[:50]!r}")
+            # A name that is told in a terminal must not command it.
+            if isinstance(row[0], str) and _CONTROL.search(row[0]):
+                raise self._damaged(f"it holds {row[0][:50]!r}")
             yield row
 
     def _vector(self, blob: bytes) -> np.ndarray:

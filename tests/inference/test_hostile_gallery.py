@@ -62,6 +62,7 @@ def test_the_same_gallery_unspoilt_is_used(spoilt):
         ("UPDATE people SET voice = x'00'", "an embedding has 1 bytes"),
         ("UPDATE people SET voice = x'0000c07f0000c07f'", "is not finite"),
         ("UPDATE people SET name = x'ff'", "it holds"),
+        ("UPDATE people SET name = char(27) || '[2J'", r"\\x1b"),
         ("UPDATE clips SET weight = 9e999", "it holds 'inf'"),
         ("UPDATE clips SET seconds = 'x'", "it holds 'x'"),
         ("CREATE VIEW v AS SELECT 1", "it differs in v"),
