@@ -243,7 +243,9 @@ def build(config: dict, weights: Path) -> tuple[dict, dict]:
         }
         if own:
             module.load_state_dict(own)
-    _check_fit(modules, config["sample_rate"], dim)
+    shortest = config["embedding_model"]["arguments"].get("min_len") or 0
+    samples = round((1 + shortest) * config["sample_rate"])
+    _check_fit(modules, samples, dim)
     modules["mean_var_norm_emb"] = mean_of(cohort)
     encoder = CategoricalEncoder()
     encoder.update_from_iterable(speakers)
@@ -260,12 +262,12 @@ def build(config: dict, weights: Path) -> tuple[dict, dict]:
 
 
 @torch.no_grad()
-def _check_fit(modules, sample_rate: int, dim: int) -> None:
-    """Refuse modules that cannot work together: a second of noise tells."""
+def _check_fit(modules, samples: int, dim: int) -> None:
+    """Refuse modules that cannot work together: a little noise tells."""
     # Copies: to be heard once may leave its marks on a module.
     own = {name: copy.deepcopy(modules[name]).eval() for name in SECTIONS}
     generator = torch.Generator().manual_seed(0)
-    wave = torch.rand(1, sample_rate, generator=generator) - 0.5
+    wave = torch.rand(1, samples, generator=generator) - 0.5
     try:
         feats = own["compute_features"](wave)
         feats = own["mean_var_norm"](feats, torch.ones(1))
