@@ -98,6 +98,15 @@ LIMITS = {
 }
 MOST_ITEMS, GREATEST = 10_000, 1e6
 
+#: Of weights, and of counts.
+_KINDS = (
+    torch.float32,
+    torch.float64,
+    torch.float16,
+    torch.bfloat16,
+    torch.int64,
+)
+
 #: Values that are lists of numbers.
 _LISTS = ("change_weights", "change_thresholds")
 
@@ -231,9 +240,10 @@ def build(config: dict, weights: Path) -> tuple[dict, dict]:
     cohort = Cohort(len(speakers), dim)
     tensors = load_file(weights)
     for key, value in tensors.items():
-        if not value.isfinite().all():
+        if value.dtype not in _KINDS or not value.isfinite().all():
             raise ValueError(
-                f"{weights} is damaged: {key} holds NaN or infinite numbers"
+                f"{weights} is damaged: {key} holds NaN or infinite numbers, "
+                f"or none that weights are ({value.dtype})"
             )
     for name, module in {**modules, "cohort": cohort}.items():
         own = {
