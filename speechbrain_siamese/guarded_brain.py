@@ -51,7 +51,7 @@ class GuardedBrain(sb.Brain):
         logger.warning(
             "step %d: the loss is %s, the step is left out",
             self.step,
-            float(loss),
+            float(loss.detach()),
         )
         if self.nonfinite_count > self.nonfinite_patience:
             raise ValueError(

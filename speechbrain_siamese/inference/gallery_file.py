@@ -78,7 +78,8 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         database.execute("PRAGMA trusted_schema = OFF")
         database.execute("PRAGMA cell_size_check = ON")
         yield database
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        # Its messages quote the file, which need not be text.
         raise GalleryError(
             f"{path} cannot be used as a gallery: {error}"
         ) from error

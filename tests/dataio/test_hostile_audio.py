@@ -34,7 +34,7 @@ def wav(data, rate=16000, channels=1, bits=16, promised=None, kind=1) -> bytes:
 
 
 @settings(
-    max_examples=150,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -100,8 +100,26 @@ def test_a_view_that_counts_for_ever_is_not_asked(spoilt):
     assert time.monotonic() - started < 5
 
 
+@pytest.fixture
+def whole(spoilt):
+    """Bytes of a gallery that is good."""
+    return spoilt().read_bytes()
+
+
+def test_a_message_of_sqlite_that_is_no_text_is_told(tmp_path, whole):
+    path, file = tmp_path / "people.sqlite", bytearray(whole)
+    # Inside the table's text, which the error quotes.
+    place = file.rindex(b"CREATE TABLE model")
+    for byte in (b"TABLE", b"(", b"NOT"):
+        found = bytearray(file)
+        found[file.index(byte, place)] = 0x80
+        path.write_bytes(found)
+        with pytest.raises(GalleryError, match=r"people\.sqlite"):
+            use(path)
+
+
 @settings(
-    max_examples=60,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -113,11 +131,10 @@ def test_a_view_that_counts_for_ever_is_not_asked(spoilt):
         max_size=30,
     )
 )
-def test_any_changed_bytes_are_used_or_told(tmp_path, spoilt, changes):
+def test_any_changed_bytes_are_used_or_told(tmp_path, whole, changes):
     for old in tmp_path.glob("people.sqlite*"):
         old.unlink()
-    path = spoilt()
-    file = bytearray(path.read_bytes())
+    path, file = tmp_path / "people.sqlite", bytearray(whole)
     for place, value in changes:
         file[place % len(file)] = value
     path.write_bytes(file)
