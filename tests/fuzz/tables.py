@@ -57,8 +57,8 @@ def _prepared(path):
 
 
 def _assert_inside(path, folder):
-    inside = os.path.normpath(path)
-    assert inside.startswith(f"{os.path.normpath(folder)}{os.sep}"), inside
+    inside, root = os.path.normpath(path), os.path.normpath(folder)
+    assert inside == root or inside.startswith(f"{root}{os.sep}"), inside
 
 
 READERS = (
