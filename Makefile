@@ -1,6 +1,7 @@
 # make train   trains on the built-in demo corpus and leaves an export
 # make test    runs the tests
 # make contribute SPEECHBRAIN=<checkout>   puts the recipe into SpeechBrain
+# make fuzz    looks for input that breaks the readers of files, SECONDS each
 # make docs    builds the pages in build/docs
 # make dist    builds the wheel and the source archive, and checks them
 # Each makes .venv and installs what is needed on first use.
@@ -9,7 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-slow contribute dist docs lint format clean
+.PHONY: train test test-slow fuzz contribute dist docs lint format clean
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and \
@@ -31,6 +32,18 @@ test: $(VENV)/installed
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+# Stops at what it finds, and leaves the input in build/fuzz.
+SECONDS ?= 600
+TARGETS ?= decoding tables gallery config
+fuzz: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --editable ".[fuzz]"
+	mkdir -p build/fuzz
+	for target in $(TARGETS); do \
+	  $(BIN)/python tests/fuzz/run.py $$target $(SECONDS) \
+	    -artifact_prefix=build/fuzz/$$target- || exit 1; \
+	done
 
 # The recipe, as SpeechBrain would merge it, into a checkout of its sources.
 contribute: $(VENV)/installed

@@ -27,6 +27,7 @@ from speechbrain_siamese.nnet.param_groups import (
     parameter_groups,
 )
 from speechbrain_siamese.processing.scoring import MEASURES
+from speechbrain_siamese.utils.collapse import check_collapse
 from speechbrain_siamese.utils.epoch_report import (
     add_distances,
     draw_epoch,
@@ -307,6 +308,7 @@ class SiameseBrain(GlobalBatchBrain):
             meta={"epoch": epoch, "EER": figures["eer"]},
             min_keys=["EER"],
         )
+        check_collapse(history.epochs)
 
     def on_evaluate_start(self, max_key=None, min_key=None):
         """Load the best checkpoint."""

@@ -11,15 +11,15 @@ import random
 import time
 
 import numpy as np
-import speechbrain as sb
 import torch
 from speechbrain.utils.distributed import ddp_broadcast
 
+from speechbrain_siamese.guarded_brain import GuardedBrain
 from speechbrain_siamese.nnet.gather import rank_and_world_size
 from speechbrain_siamese.nnet.global_batch_norm import share_batch_norm
 
 
-class GlobalBatchBrain(sb.Brain):
+class GlobalBatchBrain(GuardedBrain):
     """Let the processes of ``torchrun`` share each batch.
 
     The sampler yields this process's share by itself (``WindowSampler``), the

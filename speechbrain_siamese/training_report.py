@@ -10,6 +10,7 @@ from speechbrain_siamese.core import SiameseBrain
 from speechbrain_siamese.dataio.datasets import WindowDataset
 from speechbrain_siamese.dataio.trial_names import speakers_of
 from speechbrain_siamese.processing.score_norm import Cohort
+from speechbrain_siamese.utils.collapse import collapsed_epochs
 from speechbrain_siamese.utils.decision import Decision, choose_decision
 from speechbrain_siamese.utils.earlier_model import earlier_people, old_and_new
 from speechbrain_siamese.utils.epoch_report import figures_of
@@ -130,6 +131,8 @@ def training_report(
         "training_minutes": hparams.history.seconds / 60,
         "training_steps": brain.trained_steps,
         "epochs": hparams.history.epochs,
+        # Where every voice had the same embedding.
+        "collapsed_epochs": collapsed_epochs(hparams.history.epochs),
     }
 
 

@@ -13,6 +13,18 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems() -> None:
+    """Let hypothesis look at all modules, as it does from here on.
+
+    It asks each for its file; SpeechBrain's lazy ones would load what is not
+    installed to answer.
+    """
+    lazy = sys.modules.get("speechbrain.utils.importutils")
+    if lazy is not None:
+        lazy.LazyModule.__file__ = None
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of real speech; tests that use it are skipped without it."""

@@ -36,7 +36,7 @@ def preload() -> None:
         importlib.import_module(name)
 
 
-def attempt(arguments: list[str], log: Path) -> int:
+def attempt(arguments: list[str], log: Path, seconds: float = SECONDS) -> int:
     """Exit code of ``python <arguments>``."""
     child = os.fork()
     if child == 0:
@@ -56,7 +56,7 @@ def attempt(arguments: list[str], log: Path) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:

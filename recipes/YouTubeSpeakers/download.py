@@ -20,7 +20,7 @@ from pathlib import Path
 
 from speechbrain_siamese.dataio.download import download, write_people
 from speechbrain_siamese.dataio.sources import read_sources
-from speechbrain_siamese.utils.whole_file import write_csv
+from speechbrain_siamese.utils.whole_file import write_table
 
 
 def main() -> int:
@@ -44,7 +44,7 @@ def main() -> int:
     if not failed:
         listed.unlink(missing_ok=True)
         return 0
-    write_csv(
+    write_table(
         listed,
         ("speaker", "url", "start", "stop", "reason"),
         [

@@ -21,7 +21,7 @@ from speechbrain_siamese.dataio.cleaning import CleaningSettings
 from speechbrain_siamese.evaluation.worst_errors import MP3_RATES
 from speechbrain_siamese.pages import render_page
 from speechbrain_siamese.utils.sound_bytes import sound_bytes
-from speechbrain_siamese.utils.whole_file import whole_text, write_csv
+from speechbrain_siamese.utils.whole_file import whole_text, write_table
 
 logger = get_logger(__name__)
 
@@ -85,7 +85,7 @@ def write_report(
         about[doubt.about, doubt.speaker].append(doubt)
     rows = [_row(item, settings, about) for item in cleaned]
     rows += [_rejected_row(item, about) for item in rejected]
-    write_csv(
+    write_table(
         folder / "report.csv",
         COLUMNS,
         [[_cell(row[key]) for key in COLUMNS] for row in rows],

@@ -27,7 +27,7 @@ from speechbrain_siamese.utils.folder_claim import FolderClaim
 from speechbrain_siamese.utils.parallel import run_each
 from speechbrain_siamese.utils.progress import show_progress
 from speechbrain_siamese.utils.room import told_writing
-from speechbrain_siamese.utils.whole_file import remove_partials, write_csv
+from speechbrain_siamese.utils.whole_file import remove_partials, write_table
 
 logger = get_logger(__name__)
 
@@ -132,7 +132,7 @@ def write_rejected(rejected: Sequence[Rejected], path: str | Path) -> None:
     path : str | Path
         The file; replaced as a whole.
     """
-    write_csv(
+    write_table(
         path,
         ["speaker", "recording", "reason"],
         (

@@ -8,6 +8,7 @@ import torch
 from speechbrain.dataio import audio_io
 from speechbrain.dataio.dataset import DynamicItemDataset
 
+from speechbrain_siamese.dataio.manifests import read_rows
 from speechbrain_siamese.dataio.sampler import Draw
 
 
@@ -145,10 +146,23 @@ def read_manifest(
     -------
     WindowDataset
         With the items ``id``, ``sig`` (time,) and the manifest's columns.
+
+    Raises
+    ------
+    ValueError
+        If the manifest is damaged, or leads out of its folder.
     """
-    dataset = WindowDataset.from_csv(
-        csv_path=path, replacements={"data_root": data_root}
-    )
+    columns = ("ID", "duration", "wav", "start", "stop", "spk_id")
+    if not read_rows(path, columns):
+        raise ValueError(f"{path} holds no row: prepare the recordings again")
+    try:
+        dataset = WindowDataset.from_csv(
+            csv_path=path, replacements={"data_root": data_root}
+        )
+    except KeyError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): prepare the recordings again"
+        ) from error
     dataset.add_dynamic_item(
         ReadStretch(window_samples, read),
         takes=["wav", "start", "stop"],

@@ -40,6 +40,11 @@ JOINED = 8192
 """Samples that a decoded piece holds at least: codecs give 20 ms at a time."""
 
 
+RATES = (1000, 800_000)
+"""Rates of sound in Hz, with room to spare. At 1 Hz, which a header may claim,
+a file of some kilobytes would become gigabytes."""
+
+
 class DecodingError(ValueError):
     """A file can't be decoded; the message names the file and the reason."""
 
@@ -90,6 +95,8 @@ def audio_format(path: str | Path) -> str:
             if stream is None:
                 raise DecodingError(f"{path}: no audio stream")
             context = stream.codec_context
+            if context is None:
+                raise DecodingError(f"{path}: no decoder knows its sound")
             return f"{context.name}, {context.sample_rate / 1000:g} kHz"
     except (av.FFmpegError, OSError) as error:
         raise DecodingError(f"{path}: {error}") from error
@@ -123,8 +130,8 @@ def copy_stretch(
         source = av.open(os.path.abspath(path), options=_OPTIONS)
         with source, av.open(os.fspath(target), "w", format="matroska") as made:
             stream = source.streams.best("audio")
-            if stream is None:
-                raise DecodingError(f"{path}: no audio stream")
+            if stream is None or stream.codec_context is None:
+                raise DecodingError(f"{path}: no sound that a decoder knows")
             copied = made.add_stream_from_template(stream)
             for packet in source.demux(stream):
                 if packet.pts is None or packet.dts is None:
@@ -142,7 +149,10 @@ def copy_stretch(
                 packet.dts -= first
                 packet.stream = copied
                 made.mux(packet)
-    except av.FFmpegError as error:
+    except DecodingError:
+        raise
+    except Exception as error:
+        # As in ``_checked``: a broken file can meet any of PyAV's errors.
         raise DecodingError(f"{path}: {error}") from error
     if first is None:
         length = "has no sound" if seconds is None else f"ends at {seconds:g} s"
@@ -241,8 +251,14 @@ def _mono_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
             raise DecodingError(f"{path}: no audio stream")
         promised = _promised_seconds(container, stream)
         for frame in _joined(_frames(container, stream, problems)):
-            seconds += frame.samples / frame.sample_rate
-            yield _mono(frame), frame.sample_rate
+            rate = frame.sample_rate
+            if not RATES[0] <= rate <= RATES[1]:
+                raise DecodingError(
+                    f"{path}: its sample rate is {rate} Hz, expected "
+                    f"{RATES[0]} to {RATES[1]} Hz"
+                )
+            seconds += frame.samples / rate
+            yield _mono(frame), rate
     if seconds == 0:
         reason = f" ({problems[-1]})" if problems else ""
         raise DecodingError(f"{path}: nothing in it could be decoded{reason}")

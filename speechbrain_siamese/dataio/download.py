@@ -27,7 +27,7 @@ from speechbrain_siamese.dataio.sources import Source
 from speechbrain_siamese.utils.whole_file import (
     remove_partials,
     whole_file,
-    write_csv,
+    write_table,
 )
 
 logger = get_logger(__name__)
@@ -157,7 +157,7 @@ def write_people(sources: Iterable[Source], folder: str | Path) -> None:
             )
     elif any(genders.values()):
         rows = [(name, "", gender) for name, gender in genders.items()]
-        write_csv(path, ("speaker", "name", "gender"), rows)
+        write_table(path, ("speaker", "name", "gender"), rows)
 
 
 def fetched(source: Source, folder: str | Path) -> Path | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -183,6 +184,7 @@ def find_recordings(data_folder: str | Path) -> list[Recording]:
             kinds,
         )
 
+    _warn_of_links(root, files)
     people = read_speakers(root / "speakers.csv")
     excluded = read_excluded(root / "exclude.csv")
     gone = sorted(excluded.keys() - {_key(path) for path in files})
@@ -252,6 +254,29 @@ def _audio_files(root: Path) -> tuple[list[Path], Counter]:
     return files, ignored
 
 
+def _warn_of_links(root: Path, files: list[Path]) -> None:
+    """Say so where links lead out of the corpus: it may be somebody else's.
+
+    They are followed: whoever has recordings on several disks makes such.
+    """
+    inside = os.path.realpath(root) + os.sep
+    outside = [
+        path
+        for path in files
+        if (path.is_symlink() or path.parent.is_symlink())
+        and not os.path.realpath(path).startswith(inside)
+    ]
+    if outside:
+        logger.warning(
+            "%s: %d recordings are links to files elsewhere, the first is %s: "
+            "they are used. If the folder is somebody else's, look where they "
+            "lead",
+            root,
+            len(outside),
+            outside[0],
+        )
+
+
 def read_speakers(path: Path) -> dict[str, tuple[str, str]]:
     """Name and gender of each speaker's folder.
 
@@ -282,7 +307,14 @@ def read_speakers(path: Path) -> dict[str, tuple[str, str]]:
                 f"{path}, line {line}: speaker {speaker!r} is there twice; "
                 "leave one line for each"
             )
-        people[speaker] = cells.get("name", ""), cells.get("gender", "")
+        gender = cells.get("gender", "")
+        if "$" in gender:
+            # SpeechBrain would look for what it stands for in the manifests.
+            raise ValueError(
+                f"{path}, line {line}: the gender is {gender!r}, expected a "
+                "word without a dollar sign"
+            )
+        people[speaker] = cells.get("name", ""), gender
     return people
 
 

@@ -29,7 +29,7 @@ from speechbrain_siamese.dataio.splits import (
 from speechbrain_siamese.dataio.trials import make_trials
 from speechbrain_siamese.utils.whole_file import (
     whole_file,
-    write_csv,
+    write_table,
     write_wav,
 )
 
@@ -195,7 +195,7 @@ def _write_speakers(items, path: Path) -> None:
         item.recording.speaker: (item.recording.name, item.recording.gender)
         for item in items
     }
-    write_csv(
+    write_table(
         path,
         ["spk_id", "name", "gender"],
         ([speaker, *people[speaker]] for speaker in sorted(people)),

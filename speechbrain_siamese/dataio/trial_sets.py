@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechbrain_siamese.dataio.manifests import read_rows
+from speechbrain_siamese.dataio.manifests import check_inside, read_rows
 from speechbrain_siamese.dataio.recordings import (
     ascii_id,
     find_recordings,
@@ -94,7 +94,8 @@ def listed_trials(path: str | Path, audio_folder: str | Path) -> TrialSet:
     Raises
     ------
     ValueError
-        If the list is unusable, or the folder is missing.
+        If the list is unusable or a path in it leads out of the folder, or
+        the folder is missing.
     """
     path, root = Path(path), Path(audio_folder)
     if not root.is_dir():
@@ -103,6 +104,8 @@ def listed_trials(path: str | Path, audio_folder: str | Path) -> TrialSet:
             f"where the paths in {path} begin"
         )
     table = read_trial_table(path)
+    for name in table.names:
+        check_inside(name, path)
     speakers = speakers_by_folder(table)
     people = read_speakers(root / "speakers.csv")
     genders = [people.get(name, ("", ""))[1] for name in speakers or ()]
@@ -179,7 +182,7 @@ def prepared_trials(folder: str | Path, question: str, title: str) -> TrialSet:
     manifest = "valid.csv" if question == "valid" else "test.csv"
     rows = {
         row["wav"].removeprefix("$data_root/"): row
-        for row in read_rows(folder / manifest)
+        for row in read_rows(folder / manifest, ("wav", "spk_id", "gender"))
     }
     missing = [name for name in table.names if name not in rows]
     if missing:

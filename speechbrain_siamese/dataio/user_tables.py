@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from speechbrain_siamese.utils.whole_file import plain_cell
+
+#: Bytes of a table that a person wrote, with room to spare.
+MOST_BYTES = 100_000_000
 
 
 def read_user_table(
@@ -46,6 +52,12 @@ def read_user_table(
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path} is not a file; expected a table: {expected}")
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise ValueError(
+            f"{path} has {size} bytes, expected a table of at most "
+            f"{MOST_BYTES}: {expected}"
+        )
     try:
         # Spreadsheets put a byte order mark in front of UTF-8.
         text = path.read_text(encoding="utf-8-sig")
@@ -57,6 +69,18 @@ def read_user_table(
     reader = csv.DictReader(
         io.StringIO(text, newline=""), skipinitialspace=True
     )
+    try:
+        yield from _rows(reader, path, needed, expected)
+    except csv.Error as error:
+        raise ValueError(
+            f"{path}, line {reader.reader.line_num}: {error}; expected a "
+            f"table: {expected}"
+        ) from error
+
+
+def _rows(
+    reader: csv.DictReader, path: Path, needed: Sequence[str], expected: str
+) -> Iterator[tuple[int, dict[str, str]]]:
     header = [(field or "").strip() for field in reader.fieldnames or []]
     if not set(needed) <= set(header):
         raise ValueError(
@@ -72,7 +96,7 @@ def read_user_table(
             )
         cells = {
             # macOS hands out names decomposed, Linux as they were written.
-            key: unicodedata.normalize("NFC", (value or "").strip())
+            key: unicodedata.normalize("NFC", plain_cell(value or "").strip())
             for key, value in row.items()
         }
         for key in needed:
@@ -116,9 +140,12 @@ def seconds_of(text: str) -> float:
         seconds = 0.0
         for part in parts:
             seconds = 60 * seconds + float(part)
+        # Of a thousand digits.
+        if not math.isfinite(seconds):
+            raise ValueError
     except ValueError as error:
         raise ValueError(
-            f"{text!r} is no time; expected seconds (75.5) or "
+            f"{text[:50]!r} is no time; expected seconds (75.5) or "
             "hours:minutes:seconds (0:01:15.5)"
         ) from error
     return seconds

@@ -19,7 +19,7 @@ from speechbrain_siamese.processing.suspects import (
     suspicious_pairs,
     suspicious_stretches,
 )
-from speechbrain_siamese.utils.whole_file import write_csv
+from speechbrain_siamese.utils.whole_file import write_table
 
 #: Kinds of suspects.
 RECORDING, STRETCH, TWO_NAMES = "recording", "stretch", "two names"
@@ -194,7 +194,7 @@ def write_suspects(suspects: Sequence[Suspect], path: str | Path) -> None:
     suspects : Sequence[Suspect]
     path : str or Path
     """
-    write_csv(
+    write_table(
         path,
         [field.name for field in fields(Suspect)],
         [

@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import soundfile
 import soxr
 import torch
 
-from speechbrain_siamese.dataio.decoding import decode, decode_blocks
+from speechbrain_siamese.dataio.decoding import (
+    RATES,
+    decode,
+    decode_blocks,
+)
 from speechbrain_siamese.dataio.quality import ClipQuality, clip_quality
 from speechbrain_siamese.inference.gallery_store import EnrolledClip
-from speechbrain_siamese.utils.sound_bytes import samples_of, sound_bytes
+from speechbrain_siamese.utils.sound_bytes import opened_sound, sound_bytes
 
 if TYPE_CHECKING:
     from speechbrain_siamese.inference.speaker import SiameseRecognition
@@ -24,6 +29,9 @@ Clip = str | Path | torch.Tensor | np.ndarray
 
 #: Seconds of speech below which a clip is doubtful.
 SHORT = 3.0
+
+#: Samples of a clip that was kept: more than two hours.
+MOST_SAMPLES = 1 << 27
 
 #: Share of clipped samples, and dB over the noise, that make a clip doubtful.
 CLIPPED, NOISY = 0.01, 8.0
@@ -209,8 +217,26 @@ def from_flac(audio: bytes, sample_rate: int) -> np.ndarray:
     -------
     np.ndarray
         float32, (time,).
+
+    Raises
+    ------
+    ValueError
+        If it is none, or holds more than any clip that was kept.
     """
-    sound, rate = samples_of(audio)
+    try:
+        with opened_sound(audio) as file:
+            rate, size = file.samplerate, file.frames * file.channels
+            if not RATES[0] <= rate <= RATES[1] or size > MOST_SAMPLES:
+                raise ValueError(
+                    f"the audio that was kept tells of {size} samples at "
+                    f"{rate} Hz, expected at most {MOST_SAMPLES} at "
+                    f"{RATES[0]} to {RATES[1]} Hz"
+                )
+            sound = file.read(dtype="float32", always_2d=True).mean(axis=1)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(
+            f"the audio that was kept is damaged: {error}"
+        ) from error
     if rate == sample_rate:
         return sound
     return soxr.resample(sound, rate, sample_rate)

@@ -15,7 +15,7 @@ from speechbrain.inference.speaker import SpeakerRecognition
 from speechbrain.utils.logger import get_logger
 from tqdm import tqdm
 
-from speechbrain_siamese.dataio.decoding import decode
+from speechbrain_siamese.dataio.decoding import decode_blocks
 from speechbrain_siamese.inference.long_files import batches_exactly
 from speechbrain_siamese.utils.whole_file import whole_file
 
@@ -157,23 +157,28 @@ def embed_files(
     queue = _Queue(model, found)
     saved, new = time.monotonic(), 0
 
+    # What is longer goes block by block: a file of a megabyte may hold days.
+    most = None
+    in_blocks = batches_exactly(model) and hasattr(model, "embed_file")
+    if in_blocks and tuple(cuts) == (None,):
+        most = WAITING_SECONDS * queue.rate
+
     def read(path):
         if not path.is_file():
             raise ValueError(f"{path}: no such file")
         own = {cut: EmbeddingCache.key(path, cut) for cut in cuts}
         missing = any(key not in found for key in own.values())
-        return own, decode(path, queue.rate) if missing else None
+        return own, _decoded(path, queue.rate, most) if missing else None
 
     # No bar where there is no terminal: a log has no use for it.
     bar = tqdm(paths, desc=title, unit="file", disable=None)
     for position, answer in enumerate(_read_ahead(read, bar)):
         try:
             keys[position], samples = answer()
+            queue.take(paths[position], samples, keys[position])
         except (ValueError, OSError) as error:
             unusable[position] = str(error)
             continue
-        if samples is not None:
-            queue.add(torch.from_numpy(samples), keys[position])
         if cache is None:
             continue
         if queue.computed > new and time.monotonic() - saved > SAVE_EVERY:
@@ -211,6 +216,20 @@ def _collected(keys, queue, unusable, cuts):
     }
 
 
+def _decoded(path, rate, most):
+    """Samples of a file; none at all where it has more than ``most``."""
+    pieces, count = [], 0
+    for piece in decode_blocks(path, rate):
+        # The frames around would be left out as if they were silent.
+        if not np.isfinite(piece).all():
+            raise ValueError(f"{path}: it holds NaN or infinite samples")
+        pieces.append(piece)
+        count += len(piece)
+        if most is not None and count > most:
+            return np.zeros(0, dtype=np.float32)
+    return np.concatenate(pieces)
+
+
 def _read_ahead(read, paths):
     """``read`` of each path in order, some of them at the same time.
 
@@ -243,6 +262,20 @@ class _Queue:
         self._waiting: list[tuple[list[str], torch.Tensor]] = []
         self._samples = 0
         self._batches = batches_exactly(model)
+
+    def take(self, path, samples, keys):
+        """Take what ``_decoded`` gave of a file; None: all is known."""
+        if samples is None:
+            return
+        if len(samples):
+            self.add(torch.from_numpy(samples), keys)
+            return
+        # Alone and as a whole, in memory that its length does not tell.
+        embedding = self.model.embed_file(path).flatten().float().cpu()
+        if not embedding.isfinite().all():
+            raise ValueError("its embedding is not finite: it may be silent")
+        self.found[keys[None]] = embedding.numpy()
+        self.computed += 1
 
     def add(self, samples, keys):
         """Let the clips of a file wait whose keys are not found yet."""

@@ -8,51 +8,29 @@ share a store.
 
 from __future__ import annotations
 
+import math
+import re
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 
 import numpy as np
 
-#: Marks SQLite files as galleries: "SIAM" in ASCII.
-APPLICATION = 0x5349414D
+from speechbrain_siamese.inference.gallery_file import (
+    APPLICATION,
+    FORMAT,
+    TABLES,
+    GalleryError,
+    check_gallery,
+    model_of,
+    opened,
+)
 
-#: Of the tables below; grows with them.
-FORMAT = 1
-
-#: Seconds that a writer waits for the others.
-PATIENCE = 60.0
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS model (
-    fingerprint TEXT NOT NULL,
-    dim INTEGER NOT NULL,
-    changes INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS people (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    voice BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS clips (
-    person INTEGER NOT NULL REFERENCES people ON DELETE CASCADE,
-    digest TEXT NOT NULL,
-    source TEXT,
-    seconds REAL NOT NULL,
-    weight REAL NOT NULL,
-    embedding BLOB NOT NULL,
-    audio BLOB,
-    added REAL NOT NULL,
-    PRIMARY KEY (person, digest)
-);
-"""
-
-
-class GalleryError(ValueError):
-    """A gallery's file cannot be used; the message names it and the reason."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -187,19 +165,14 @@ class GalleryStore:
         path = Path(path)
         if not path.is_file():
             raise GalleryError(f"{path} is not there: expected a gallery")
+        check_gallery(path)
         with opened(path) as database:
-            try:
-                found = database.execute(
-                    "SELECT fingerprint, dim FROM model"
-                ).fetchone()
-            except sqlite3.OperationalError:
-                found = None
-        # What is missing is told by the check of its kind.
-        return cls(path, *(found or ("", 0)))
+            found = model_of(database, path)
+        return cls(path, *found)
 
     def _create(self):
         with self._writing() as database:
-            for statement in filter(str.strip, _TABLES.split(";")):
+            for statement in filter(str.strip, TABLES.split(";")):
                 database.execute(statement)
             if not database.execute("SELECT count(*) FROM model").fetchone()[0]:
                 database.execute(
@@ -212,21 +185,9 @@ class GalleryStore:
 
     def _check(self):
         """Refuse a file that is no gallery of this model."""
-        application, version = file_kind(self.path)
-        if application != APPLICATION:
-            raise GalleryError(
-                f"{self.path} is another program's database, not a gallery: "
-                "name another file"
-            )
-        if version > FORMAT:
-            raise GalleryError(
-                f"{self.path} is a gallery of format {version}, this package "
-                f"knows up to {FORMAT}: install a newer one"
-            )
+        check_gallery(self.path)
         with self._reading() as database:
-            found = database.execute(
-                "SELECT fingerprint, dim FROM model"
-            ).fetchone()
+            found = model_of(database, self.path)
         if found != (self.fingerprint, self.dim):
             raise GalleryError(
                 f"{self.path} was made by another model ({found[0]}, "
@@ -272,9 +233,11 @@ class GalleryStore:
         with self._reading() as database:
             return [
                 Person(*row)
-                for row in database.execute(
+                for row in self._rows(
+                    database,
+                    (str, int, float),
                     "SELECT name, count(*), sum(seconds) FROM people JOIN "
-                    "clips ON person = id GROUP BY id ORDER BY name"
+                    "clips ON person = id GROUP BY id ORDER BY name",
                 )
             ]
 
@@ -291,15 +254,22 @@ class GalleryStore:
             As ``changes`` gave it then.
         """
         with self._reading() as database:
-            changes, count = database.execute(
-                "SELECT changes, (SELECT count(*) FROM people) FROM model"
+            (count,) = database.execute(
+                "SELECT count(*) FROM people"
             ).fetchone()
+            ((changes,),) = self._rows(
+                database, (int,), "SELECT changes FROM model"
+            )
+            if 4 * count * self.dim > self.path.stat().st_size:
+                raise self._damaged(f"{count} people have too few bytes")
             voices = np.empty((count, self.dim), dtype=np.float32)
             names = []
-            for name, voice in database.execute(
-                "SELECT name, voice FROM people ORDER BY id"
+            for name, voice in self._rows(
+                database,
+                (str, bytes),
+                "SELECT name, voice FROM people ORDER BY id",
             ):
-                voices[len(names)] = np.frombuffer(voice, dtype="<f4")
+                voices[len(names)] = self._vector(voice)
                 names.append(name)
         return names, voices, changes
 
@@ -316,7 +286,7 @@ class GalleryStore:
             Empty where nobody has that name.
         """
         with self._reading() as database:
-            return _clips_of(database, name)
+            return self._clips_of(database, name)
 
     def add(self, name: str, clips: Sequence[EnrolledClip]) -> int:
         """Enrol someone, or add clips to someone who is enrolled.
@@ -333,7 +303,7 @@ class GalleryStore:
             How many were new.
         """
         with self._writing() as database:
-            there = _clips_of(database, name)
+            there = self._clips_of(database, name)
             known = {clip.digest for clip in there}
             new = {c.digest: c for c in clips if c.digest not in known}
             if not new:
@@ -415,81 +385,49 @@ class GalleryStore:
     def _nobody(self, name):
         return ValueError(f"nobody called {name!r} is enrolled in {self.path}")
 
+    def _clips_of(self, database, name):
+        return [
+            EnrolledClip(*row[:4], self._vector(row[4]), row[5])
+            for row in self._rows(
+                database,
+                (str, (str, NoneType), float, float, bytes, (bytes, NoneType)),
+                "SELECT digest, source, seconds, weight, embedding, audio "
+                "FROM clips JOIN people ON person = id WHERE name = ? "
+                "ORDER BY clips.rowid",
+                name,
+            )
+        ]
 
-@contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that is closed, and whose errors name the file.
+    def _rows(self, database, types, question, *values):
+        """Rows of a question: SQLite lets a column hold any type."""
+        for row in database.execute(question, values):
+            for cell, expected in zip(row, types, strict=True):
+                bad = isinstance(cell, float) and not math.isfinite(cell)
+                if bad or not isinstance(cell, expected):
+                    raise self._damaged(f"it holds {str(cell)[:50]!r}")
+            # A name that is told in a terminal must not command it.
+            if isinstance(row[0], str) and _CONTROL.search(row[0]):
+                raise self._damaged(f"it holds {row[0][:50]!r}")
+            yield row
 
-    Arguments
-    ---------
-    path : Path
+    def _vector(self, blob: bytes) -> np.ndarray:
+        """An embedding as it is stored, (dim,)."""
+        if len(blob) != 4 * self.dim:
+            raise self._damaged(f"an embedding has {len(blob)} bytes")
+        vector = np.frombuffer(blob, dtype="<f4").copy()
+        if not np.isfinite(vector).all():
+            raise self._damaged("an embedding is not finite")
+        return vector
 
-    Yields
-    ------
-    sqlite3.Connection
-        Without a transaction of its own.
-
-    Raises
-    ------
-    GalleryError
-        If SQLite cannot use the file.
-    """
-    database = None
-    try:
-        database = sqlite3.connect(path, PATIENCE, isolation_level=None)
-        yield database
-    except sqlite3.Error as error:
-        raise GalleryError(
-            f"{path} cannot be used as a gallery: {error}"
-        ) from error
-    finally:
-        if database is not None:
-            # A transaction that was not committed is rolled back.
-            database.close()
-
-
-def file_kind(path: Path) -> tuple[int, int]:
-    """What an SQLite file says that it is.
-
-    Arguments
-    ---------
-    path : Path
-
-    Returns
-    -------
-    application : int
-        ``APPLICATION`` for a gallery.
-    version : int
-        Of its tables, see ``FORMAT``.
-
-    Raises
-    ------
-    GalleryError
-        If it is no SQLite file.
-    """
-    with opened(path) as database:
-        return tuple(
-            database.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("application_id", "user_version")
+    def _damaged(self, reason):
+        return GalleryError(
+            f"{self.path} is damaged ({reason}): take an earlier copy, or make "
+            "a new one"
         )
 
 
 def _count_change(database):
     database.execute("UPDATE model SET changes = changes + 1")
-
-
-def _clips_of(database, name):
-    return [
-        EnrolledClip(
-            *row[:4], np.frombuffer(row[4], dtype="<f4").copy(), row[5]
-        )
-        for row in database.execute(
-            "SELECT digest, source, seconds, weight, embedding, audio FROM "
-            "clips JOIN people ON person = id WHERE name = ? "
-            "ORDER BY clips.rowid",
-            (name,),
-        )
-    ]
 
 
 def _blob(vector):

@@ -13,6 +13,41 @@ class SafeForm(ModelHubMixin):
     """``from_pretrained``: load an export without running any code of it."""
 
     @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | Path, **settings: object
+    ):
+        """Load an export from a folder or from the hub, and run nothing of it.
+
+        Arguments
+        ---------
+        pretrained_model_name_or_path : str or Path
+            Folder, or ``<user>/<name>`` on the hub.
+        **settings
+            Those of ``huggingface_hub``, and ``run_opts`` as SpeechBrain's.
+
+        Returns
+        -------
+        SiameseRecognition
+
+        Raises
+        ------
+        ValueError
+            If it is no export of ours, or damaged.
+        OSError
+            If it cannot be read or fetched.
+        """
+        try:
+            return super().from_pretrained(
+                pretrained_model_name_or_path, **settings
+            )
+        except (AttributeError, RecursionError) as error:
+            # The mixin takes whatever stands there for an object of JSON.
+            raise ValueError(
+                f"{pretrained_model_name_or_path} holds a {CONFIG} that is no "
+                f"export's ({error}): expected one that training has written"
+            ) from error
+
+    @classmethod
     def _from_pretrained(
         cls,
         *,

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 from speechbrain_siamese.inference.clips import Clip, from_flac
 from speechbrain_siamese.inference.gallery import Gallery
-from speechbrain_siamese.inference.gallery_store import GalleryStore
+from speechbrain_siamese.inference.gallery_store import (
+    EnrolledClip,
+    GalleryStore,
+)
 
 if TYPE_CHECKING:
     from speechbrain_siamese.inference.speaker import SiameseRecognition
@@ -46,19 +49,15 @@ def re_enroll(
     before = GalleryStore.any_model(old)
     gallery = Gallery(model, new)
     lost: dict[str, dict[str, str]] = {}
+    rate = model.audio_normalizer.sample_rate
     for person in before.people():
         clips: list[Clip] = []
         for clip in before.clips(person.name):
-            if clip.source and Path(clip.source).is_file():
-                clips.append(clip.source)
-            elif clip.audio:
-                clips.append(
-                    from_flac(clip.audio, model.audio_normalizer.sample_rate)
-                )
-            else:
+            try:
+                clips.append(_found_again(clip, rate))
+            except ValueError as error:
                 label = clip.source or f"waveform {clip.digest[:8]}"
-                reason = "no such file" if clip.source else "it was not kept"
-                lost.setdefault(person.name, {})[label] = reason
+                lost.setdefault(person.name, {})[label] = str(error)
         try:
             done = gallery.enroll(person.name, clips)
             refused = done.refused
@@ -67,3 +66,20 @@ def re_enroll(
         if refused:
             lost.setdefault(person.name, {}).update(refused)
     return gallery, lost
+
+
+def _found_again(clip: EnrolledClip, sample_rate: int) -> Clip:
+    """A clip's file, or its samples where they were kept."""
+    if clip.source and _is_file(clip.source):
+        return clip.source
+    if clip.audio:
+        return from_flac(clip.audio, sample_rate)
+    raise ValueError("no such file" if clip.source else "it was not kept")
+
+
+def _is_file(source: str) -> bool:
+    try:
+        return Path(source).is_file()
+    except (ValueError, OSError):
+        # A gallery of somebody else's may hold anything.
+        return False

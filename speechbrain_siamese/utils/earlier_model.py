@@ -74,9 +74,9 @@ def earlier_people(
 def _warn_of_known(earlier: Path, now: Path) -> None:
     """Say so where one training learns from the other's validation people."""
     for trained, held_out in ((now, earlier), (earlier, now)):
-        both = {row["spk_id"] for row in read_rows(trained / "train.csv")} & {
-            row["spk_id"] for row in read_rows(held_out / "valid.csv")
-        }
+        both = _speakers(trained / "train.csv") & _speakers(
+            held_out / "valid.csv"
+        )
         if both:
             logger.warning(
                 "%d validation people of %s are training people of %s (%s): "
@@ -86,6 +86,10 @@ def _warn_of_known(earlier: Path, now: Path) -> None:
                 trained,
                 ", ".join(sorted(both)[:5]),
             )
+
+
+def _speakers(manifest: Path) -> set[str]:
+    return {row["spk_id"] for row in read_rows(manifest, ("wav", "spk_id"))}
 
 
 def old_and_new(

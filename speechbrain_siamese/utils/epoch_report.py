@@ -88,8 +88,10 @@ def validation_figures(
     Returns
     -------
     dict of str : float
+        ``spread`` is the standard deviation of all scores.
     """
     figures = verification_metrics(scores, labels, kind=kind)
+    figures["spread"] = float(np.std(scores, dtype=np.float64))
     if hasattr(loss, "over_pairs"):
         distances = torch.from_numpy(score_distances(scores, kind))
         same = torch.from_numpy(labels == 1)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import difflib
 import io
 import os
+import pickle
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ from pathlib import Path
 import torch
 from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 from speechbrain.dataio.encoder import CategoricalEncoder
 
 from speechbrain_siamese.processing.changes import ChangeModel
@@ -125,9 +127,23 @@ def recipe_sections(hparams_file: str | Path, overrides: str | dict) -> str:
         ``mean_var_norm``, whose references are resolved; weights come from
         the export, so ``imagenet_weights`` is False.
     """
-    yaml = YAML()
     with open(hparams_file, encoding="utf-8") as file:
-        recipe = yaml.load(resolve_references(file, overrides))
+        text = resolve_references(file, overrides)
+    return _sections_of(text, hparams_file)
+
+
+def _sections_of(yaml_text, hparams_file: str | Path) -> str:
+    """The sections, of YAML whose references are resolved; nothing of it runs.
+
+    HyperPyYAML runs what ``!applyref:`` names already when it resolves.
+    """
+    yaml = YAML()
+    try:
+        recipe = yaml.load(yaml_text)
+    except (YAMLError, RecursionError) as error:
+        raise ValueError(f"{hparams_file} is damaged: {error}") from error
+    if not isinstance(recipe, dict):
+        raise ValueError(f"{hparams_file} holds no settings")
     missing = [name for name in _FROM_RECIPE if name not in recipe]
     if missing:
         raise ValueError(
@@ -274,7 +290,10 @@ def export_weights(folder: str | Path, sections: str | None = None) -> dict:
             f"init_from is {folder}, which holds no hyperparams.yaml and "
             "embedding_model.ckpt: name the folder 'export' of a training"
         )
-    there = section_values(recipe_sections(hyperparams, {}))
+    # An export's are resolved; it may come from somebody else.
+    there = section_values(
+        _sections_of(hyperparams.read_text(encoding="utf-8"), hyperparams)
+    )
     here = there if sections is None else section_values(sections)
     if there != here:
         changes = difflib.ndiff(there, here)
@@ -284,7 +303,21 @@ def export_weights(folder: str | Path, sections: str | None = None) -> dict:
             "those of this YAML file (- there, + here): "
             f"{'; '.join(changed)}. Set the same values"
         )
-    return torch.load(weights, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        raise ValueError(
+            f"{weights} holds no weights alone, or is damaged: {error}"
+        ) from error
+    if not isinstance(state, dict) or not all(
+        isinstance(one, torch.Tensor) and bool(one.isfinite().all())
+        for one in state.values()
+    ):
+        raise ValueError(
+            f"{weights} is damaged: expected the encoder's weights, all of "
+            "them finite numbers"
+        )
+    return state
 
 
 def section_values(sections: str) -> list[str]:

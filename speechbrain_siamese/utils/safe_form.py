@@ -7,9 +7,12 @@ values, and weights are tensors.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -23,6 +26,7 @@ from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN, Classifier
 from speechbrain.lobes.models.Xvector import Xvector
 from speechbrain.processing.features import InputNormalization
 from speechbrain.utils.logger import get_logger
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from speechbrain_siamese.lobes.densenet import DenseNetEncoder
 from speechbrain_siamese.lobes.ensemble import DenseNetEnsemble
@@ -30,6 +34,7 @@ from speechbrain_siamese.lobes.features import KeepFeatures, LogMel
 from speechbrain_siamese.lobes.mfcc_stack import MfccStack, StandardisedDenseNet
 from speechbrain_siamese.lobes.two_tower import TwoTowerEncoder
 from speechbrain_siamese.processing.score_norm import Cohort
+from speechbrain_siamese.utils.ranges import check_range
 
 logger = get_logger(__name__)
 
@@ -76,6 +81,34 @@ VALUES = (
 
 #: Those that exports of before do not have: they are None there.
 LATER = ("voice_threshold", "online_threshold")
+
+#: Ranges of what decides how much memory is taken, which no shape of the
+#: weights tells; a list has at most ``MOST_ITEMS``, other numbers ``GREATEST``.
+LIMITS = {
+    "sample_rate": (1000, 192_000),
+    "n_mels": (1, 1024),
+    "n_mfcc": (1, 1024),
+    "n_fft": (16, 65_536),
+    "win_length": (1, 1000),
+    "hop_length": (1, 1000),
+    "window_len": (0, 60),
+    "min_len": (0, 60),
+    "left_frames": (0, 100),
+    "right_frames": (0, 100),
+}
+MOST_ITEMS, GREATEST = 10_000, 1e6
+
+#: Of weights, and of counts.
+_KINDS = (
+    torch.float32,
+    torch.float64,
+    torch.float16,
+    torch.bfloat16,
+    torch.int64,
+)
+
+#: Values that are lists of numbers.
+_LISTS = ("change_weights", "change_thresholds")
 
 #: Settings that would fetch or open other files: weights come from the export.
 _NEVER = ("imagenet_weights",)
@@ -168,17 +201,20 @@ def build(config: dict, weights: Path) -> tuple[dict, dict]:
         found = sorted(config) if isinstance(config, dict) else config
         raise ValueError(f"{CONFIG} has {found}, expected {sorted(known)}")
     for name in VALUES:
-        if not _is_plain(config[name]):
-            raise ValueError(f"{CONFIG}: {name} is {config[name]!r}, no value")
+        _check_value(name, config[name])
     speakers = config["speakers"]
-    if not isinstance(speakers, list) or not all(
-        isinstance(name, str) for name in speakers
+    if (
+        not isinstance(speakers, list)
+        or not all(isinstance(name, str) for name in speakers)
+        or len({*speakers}) < len(speakers)
     ):
-        raise ValueError(f"{CONFIG}: speakers is no list of names")
+        raise ValueError(
+            f"{CONFIG}: speakers is no list of names, each of them once"
+        )
     shapes = _shapes(weights)
-    dim = shapes.get("cohort.voices", [0, 0])[1]
+    dim = [*shapes.get("cohort.voices", []), 0, 0][1]
     # Without memory first: a configuration may promise a giant.
-    with torch.device("meta"):
+    with torch.device("meta"), _at_most(len(shapes) + 1000):
         planned = {
             "embedding_model": _module(config["embedding_model"]),
             "classifier": Classifier(dim, out_neurons=len(speakers)),
@@ -203,6 +239,12 @@ def build(config: dict, weights: Path) -> tuple[dict, dict]:
     modules["classifier"] = Classifier(dim, out_neurons=len(speakers))
     cohort = Cohort(len(speakers), dim)
     tensors = load_file(weights)
+    for key, value in tensors.items():
+        if value.dtype not in _KINDS or not value.isfinite().all():
+            raise ValueError(
+                f"{weights} is damaged: {key} holds NaN or infinite numbers, "
+                f"or none that weights are ({value.dtype})"
+            )
     for name, module in {**modules, "cohort": cohort}.items():
         own = {
             key.removeprefix(f"{name}."): value
@@ -211,6 +253,9 @@ def build(config: dict, weights: Path) -> tuple[dict, dict]:
         }
         if own:
             module.load_state_dict(own)
+    shortest = config["embedding_model"]["arguments"].get("min_len") or 0
+    samples = round((1 + shortest) * config["sample_rate"])
+    _check_fit(modules, samples, dim)
     modules["mean_var_norm_emb"] = mean_of(cohort)
     encoder = CategoricalEncoder()
     encoder.update_from_iterable(speakers)
@@ -224,6 +269,29 @@ def build(config: dict, weights: Path) -> tuple[dict, dict]:
         "audio_normalizer": AudioNormalizer(config["sample_rate"]),
     }
     return modules, hparams
+
+
+@torch.no_grad()
+def _check_fit(modules, samples: int, dim: int) -> None:
+    """Refuse modules that cannot work together: a little noise tells."""
+    # Copies: to be heard once may leave its marks on a module.
+    own = {name: copy.deepcopy(modules[name]).eval() for name in SECTIONS}
+    generator = torch.Generator().manual_seed(0)
+    wave = torch.rand(1, samples, generator=generator) - 0.5
+    try:
+        feats = own["compute_features"](wave)
+        feats = own["mean_var_norm"](feats, torch.ones(1))
+        found = own["embedding_model"](feats, torch.ones(1)).flatten()
+    except Exception as error:
+        raise ValueError(
+            f"{CONFIG} names modules that do not fit each other "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    if len(found) != dim:
+        raise ValueError(
+            f"{CONFIG} makes embeddings of {len(found)} numbers, the weights "
+            f"are for {dim}"
+        )
 
 
 def mean_of(cohort: Cohort) -> InputNormalization:
@@ -255,7 +323,7 @@ def _module(section: object) -> torch.nn.Module:
             f"{CONFIG} has {section!r}, expected a class and its arguments"
         )
     name, arguments = section["class"], section["arguments"]
-    if name not in CLASSES:
+    if not isinstance(name, str) or name not in CLASSES:
         raise ValueError(
             f"{CONFIG} names the class {name!r}, expected one of "
             f"{sorted(CLASSES)}"
@@ -267,19 +335,69 @@ def _module(section: object) -> torch.nn.Module:
             raise ValueError(f"{CONFIG}: {name} takes no {key!r} here")
         if not _is_plain(value):
             raise ValueError(
-                f"{CONFIG}: {key} of {name} is {value!r}, expected a number, "
-                "a word, or a list of them"
+                f"{CONFIG}: {key} of {name} is {str(value)[:100]}, expected a "
+                f"number up to {GREATEST:g}, a word, or a list of them"
             )
+        if key in LIMITS and value is not None:
+            check_range(f"{CONFIG}: {key} of {name}", value, *LIMITS[key])
     try:
         return CLASSES[name](**arguments)
-    except (TypeError, RuntimeError) as error:
-        raise ValueError(f"{CONFIG}: {name}: {error}") from error
+    except Exception as error:
+        # A class that is given nonsense fails in any way that Python has.
+        raise ValueError(
+            f"{CONFIG}: {name}: {type(error).__name__}: {error}"
+        ) from error
 
 
-def _is_plain(value: object) -> bool:
+def _is_plain(value: object, depth: int = 2) -> bool:
+    """A word, a number that is one, or a list of some of them."""
     if isinstance(value, list):
-        return all(_is_plain(one) for one in value)
-    return isinstance(value, (bool, int, float, str, type(None)))
+        return (
+            depth > 0
+            and len(value) <= MOST_ITEMS
+            and all(_is_plain(one, depth - 1) for one in value)
+        )
+    if isinstance(value, (int, float)):
+        return abs(value) <= GREATEST
+    return value is None or (isinstance(value, str) and len(value) < MOST_ITEMS)
+
+
+def _check_value(name: str, value: object) -> None:
+    """Refuse a value that ends in an error, or in nonsense, later."""
+    if name == "sample_rate":
+        check_range(f"{CONFIG}: {name}", value, *LIMITS[name], whole=True)
+        return
+    if name == "measure":
+        good = value in ("cosine", "euclidean")
+    elif name == "threshold_target":
+        good = isinstance(value, str)
+    else:
+        numbers = value if name in _LISTS and value is not None else [value]
+        # A threshold may be infinite: nobody passes, or everybody.
+        good = isinstance(numbers, list) and all(
+            one is None or (type(one) in (int, float) and one == one)
+            for one in numbers[:MOST_ITEMS]
+        )
+    if not good:
+        raise ValueError(f"{CONFIG}: {name} is {str(value)[:100]}, no value")
+
+
+@contextmanager
+def _at_most(most: int) -> Iterator[None]:
+    """Refuse to build modules with more weights than a file holds."""
+    own, found = threading.get_ident(), 0
+
+    def count(module, name, weight):
+        nonlocal found
+        found += threading.get_ident() == own
+        if found > most:
+            raise ValueError(f"more than {most} tensors, the weights have less")
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _shapes(weights: Path) -> dict[str, list[int]]:

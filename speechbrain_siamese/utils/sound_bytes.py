@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import soundfile
@@ -50,26 +52,32 @@ def sound_bytes(
         return file.read()
 
 
-def samples_of(sound: bytes) -> tuple[np.ndarray, int]:
-    """Decode what ``sound_bytes`` made.
+@contextmanager
+def opened_sound(sound: bytes) -> Iterator[soundfile.SoundFile]:
+    """Open what ``sound_bytes`` made.
 
     Arguments
     ---------
     sound : bytes
 
-    Returns
-    -------
-    samples : np.ndarray
-        float32, (samples,).
-    sample_rate : int
-        Hz.
+    Yields
+    ------
+    soundfile.SoundFile
+        To read from.
+
+    Raises
+    ------
+    soundfile.LibsndfileError
+        If it is no sound.
 
     Example
     -------
-    >>> samples_of(sound_bytes(np.zeros(2), 16000, "FLAC"))
-    (array([0., 0.], dtype=float32), 16000)
+    >>> with opened_sound(sound_bytes(np.zeros(2), 16000, "FLAC")) as file:
+    ...     file.read(), file.samplerate
+    (array([0., 0.]), 16000)
     """
     with tempfile.TemporaryFile() as file:
         file.write(sound)
         file.seek(0)
-        return soundfile.read(os.dup(file.fileno()), dtype="float32")
+        with soundfile.SoundFile(os.dup(file.fileno())) as opened:
+            yield opened

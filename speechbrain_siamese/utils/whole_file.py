@@ -7,6 +7,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import uuid
 import wave
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,9 @@ PARTIAL = ".partial"
 
 #: Bytes that are read at a time.
 CHUNK = 1 << 20
+
+#: How text begins that spreadsheets run, or that was kept from it.
+_FORMULA = re.compile(r"'*\s*[=+\-@\t\r＝＋－＠]")
 
 
 @contextmanager
@@ -170,6 +174,61 @@ def write_csv(
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)
+
+
+def write_table(
+    path: str | Path, header: Sequence[str], rows: Iterable[Sequence]
+) -> None:
+    """Write a CSV file that people open in a spreadsheet.
+
+    A spreadsheet runs a cell that begins as a formula does, and names of
+    files and of people come from others: such text gets an apostrophe in
+    front. ``plain_cell``, and so every table that we read, takes it off.
+
+    Arguments
+    ---------
+    path, header, rows
+        As for ``write_csv``.
+
+    Example
+    -------
+    >>> path = Path(getfixture("tmp_path")) / "people.csv"
+    >>> write_table(path, ["name", "score"], [["=HYPERLINK(0)", -1.5]])
+    >>> path.read_text().splitlines()
+    ['name,score', "'=HYPERLINK(0),-1.5"]
+    """
+    write_csv(path, header, ([_harmless(cell) for cell in row] for row in rows))
+
+
+def _harmless(cell: object) -> object:
+    """A cell that no spreadsheet takes for a formula; numbers stay."""
+    if isinstance(cell, str) and _FORMULA.match(cell):
+        try:
+            float(cell)
+        except ValueError:
+            return f"'{cell}"
+    return cell
+
+
+def plain_cell(cell: str) -> str:
+    """A cell as it was before ``write_table`` wrote it.
+
+    Arguments
+    ---------
+    cell : str
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> plain_cell("'=sita"), plain_cell("'sita'"), plain_cell("=sita")
+    ('=sita', "'sita'", '=sita')
+    """
+    if cell.startswith("'") and _FORMULA.match(cell[1:]):
+        return cell[1:]
+    return cell
 
 
 def write_wav(

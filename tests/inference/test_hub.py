@@ -145,7 +145,7 @@ def test_a_class_that_is_no_module_is_refused(changed):
         ),
         (
             lambda c: c["embedding_model"]["arguments"].update(n_mels="many"),
-            "DenseNetEnsemble",
+            "n_mels of .*DenseNetEnsemble is 'many'",
         ),
     ],
 )

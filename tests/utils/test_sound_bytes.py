@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 
-from speechbrain_siamese.utils.sound_bytes import samples_of, sound_bytes
+from speechbrain_siamese.utils.sound_bytes import opened_sound, sound_bytes
 
 SOUND = np.sin(np.arange(16000 * 20) / 9).astype(np.float32)
 
@@ -42,6 +42,10 @@ def test_interrupted_sound_is_whole_or_none(kind):
 
 
 def test_interrupted_reading_is_whole_or_none():
+    def samples_of(sound):
+        with opened_sound(sound) as file:
+            return file.read(dtype="float32"), file.samplerate
+
     kept = sound_bytes(SOUND, 16000, "FLAC")
     whole, rate = samples_of(kept)
     assert rate == 16000

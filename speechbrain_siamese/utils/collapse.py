@@ -1,0 +1,77 @@
+"""Recognise a training in which all voices have become one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from speechbrain.utils.logger import get_logger
+
+logger = get_logger(__name__)
+
+#: Standard deviation of the validation scores below which they are all alike:
+#: an untrained encoder has some thousandths.
+COLLAPSED = 1e-4
+
+#: Such epochs one after the other that end a training.
+PATIENCE = 3
+
+ADVICE = (
+    "every voice has the same embedding, so that nothing can be learnt any "
+    "more. Lower lr; raise classifier_weight or margin; set --precision=fp32; "
+    "see in prepared/report.html whether the recordings are what they should be"
+)
+
+
+def collapsed_epochs(epochs: Sequence[Mapping[str, float]]) -> list[int]:
+    """Numbers of the epochs in which all validation scores were alike.
+
+    Arguments
+    ---------
+    epochs : Sequence of Mapping
+        As ``epoch_figures`` gives them; those of an earlier version, which do
+        not tell it, are not among them.
+
+    Returns
+    -------
+    list of int
+
+    Example
+    -------
+    >>> collapsed_epochs([{"epoch": 1, "valid_spread": 0.1}])
+    []
+    >>> collapsed_epochs([{"epoch": 1, "valid_spread": 1e-7}])
+    [1]
+    """
+    return [
+        int(epoch["epoch"])
+        for epoch in epochs
+        if epoch.get("valid_spread", 1.0) < COLLAPSED
+    ]
+
+
+def check_collapse(epochs: Sequence[Mapping[str, float]]) -> None:
+    """Warn of an epoch in which all voices became one; end if they stay so.
+
+    Arguments
+    ---------
+    epochs : Sequence of Mapping
+        Those that are over.
+
+    Raises
+    ------
+    ValueError
+        If that was so for ``PATIENCE`` epochs.
+    """
+    if not collapsed_epochs(epochs[-1:]):
+        return
+    number, spread = epochs[-1]["epoch"], epochs[-1]["valid_spread"]
+    found = (
+        f"epoch {number}: all validation scores are alike (standard deviation "
+        f"{spread:.1g}): {ADVICE}"
+    )
+    if len(collapsed_epochs(epochs[-PATIENCE:])) == PATIENCE:
+        raise ValueError(
+            f"{found}. It was so for {PATIENCE} epochs, so the training ends; "
+            "give the command again with another output_folder"
+        )
+    logger.warning("%s", found)

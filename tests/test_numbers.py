@@ -1,0 +1,231 @@
+"""Numbers fail: NaN, infinity, one voice for all. None of it is silent."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch.utils.data import DataLoader
+
+from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
+from speechbrain_siamese.guarded_brain import GuardedBrain
+from speechbrain_siamese.inference.speaker import SiameseRecognition
+from speechbrain_siamese.nnet.losses import ContrastiveLoss
+from speechbrain_siamese.processing.score_norm import Cohort
+from speechbrain_siamese.utils.collapse import (
+    COLLAPSED,
+    PATIENCE,
+    check_collapse,
+    collapsed_epochs,
+)
+from speechbrain_siamese.utils.decision import choose_decision
+from speechbrain_siamese.utils.epoch_report import validation_figures
+
+SAME = np.array([1, 1, 0, 0])
+
+
+class Line(GuardedBrain):
+    """A straight line, learnt by the training loop of the package."""
+
+    def compute_forward(self, batch, stage):
+        del stage
+        return self.modules.line(batch[:, :1])
+
+    def compute_objectives(self, predictions, batch, stage):
+        del stage
+        return (predictions - batch[:, 1:]).square().mean()
+
+
+class RootAtZero(Line):
+    """Its loss is finite where its gradient is not."""
+
+    def compute_objectives(self, predictions, batch, stage):
+        del stage
+        return (predictions * batch[:, 1:]).abs().sqrt().mean()
+
+
+def fit(kind, rows, **options):
+    """The brain after an epoch with one row in each batch."""
+    torch.manual_seed(0)
+    brain = kind(
+        modules={"line": torch.nn.Linear(1, 1)},
+        opt_class=functools.partial(torch.optim.SGD, lr=0.1),
+        run_opts={"device": "cpu", "noprogressbar": True, **options},
+    )
+    # A step of its own: what it was before is known.
+    brain.fit(range(1), DataLoader(torch.tensor(rows), batch_size=1))
+    return brain
+
+
+GOOD, BAD = [1.0, 2.0], [float("nan"), 1.0]
+
+
+@pytest.mark.parametrize("bad", [BAD, [float("inf"), 1.0], [1.0, float("inf")]])
+def test_a_batch_that_is_not_finite_spoils_no_weight(bad, caplog):
+    spoilt = fit(Line, [GOOD, bad, GOOD])
+    whole = fit(Line, [GOOD, GOOD])
+    for name, weight in spoilt.modules.state_dict().items():
+        assert torch.equal(weight, whole.modules.state_dict()[name])
+    assert "the step is left out" in caplog.text
+
+
+def test_a_gradient_that_is_not_finite_spoils_no_weight():
+    before = fit(RootAtZero, [[1.0, 1.0]]).modules.state_dict()
+    # The root of nothing: loss 0, gradient without end.
+    brain = fit(RootAtZero, [[1.0, 1.0], [1.0, 0.0]])
+    for name, weight in brain.modules.state_dict().items():
+        assert torch.equal(weight, before[name])
+
+
+def test_a_training_that_diverges_ends_with_advice():
+    with pytest.raises(ValueError, match=r"not finite in 4 steps.*Lower lr"):
+        fit(Line, [GOOD, BAD, BAD, BAD, BAD, GOOD])
+    with pytest.raises(ValueError, match=r"gradients of 4 steps.*Lower lr"):
+        fit(RootAtZero, [[1.0, 0.0]] * 4)
+    fit(Line, [GOOD, *[BAD] * 9], nonfinite_patience=9)
+
+
+def test_steps_that_go_well_between_are_no_divergence():
+    fit(RootAtZero, [[1.0, 0.0], [1.0, 1.0]] * 6)
+
+
+def epochs(*spreads):
+    return [
+        {"epoch": number, "valid_spread": spread}
+        for number, spread in enumerate(spreads, start=1)
+    ]
+
+
+def test_a_collapse_is_warned_of_and_ends_a_training_that_stays_so(caplog):
+    check_collapse(epochs(0.1, 2 * COLLAPSED))
+    assert not caplog.text
+    check_collapse(epochs(0.1, 1e-7))
+    assert "epoch 2: all validation scores are alike" in caplog.text
+    assert "Lower lr" in caplog.text
+    check_collapse(epochs(1e-7, 1e-7, 0.1, 1e-7, 1e-7))
+    with pytest.raises(ValueError, match=f"so for {PATIENCE} epochs"):
+        check_collapse(epochs(0.1, *[1e-7] * PATIENCE))
+    assert collapsed_epochs(epochs(0.1, 1e-7)) == [2]
+    # Of a training that an earlier version began.
+    assert collapsed_epochs([{"epoch": 1}]) == []
+
+
+def test_scores_that_are_all_alike_have_figures_and_are_seen():
+    scores = np.full(4, 0.5, dtype=np.float32)
+    figures = validation_figures(scores, SAME, ContrastiveLoss(1.2), "cosine")
+    assert figures["eer"] == 0.5
+    assert all(np.isfinite(value) for value in figures.values())
+    assert figures["spread"] < COLLAPSED
+    decision = choose_decision(scores, SAME, "eer")
+    assert decision.calibration.probability(0.5, 0.5) == pytest.approx(0.5)
+
+
+def test_a_training_that_goes_well_has_not_collapsed(trained):
+    report = json.loads((trained / "metrics.json").read_text())
+    assert report["collapsed_epochs"] == []
+    assert all(e["valid_spread"] > 10 * COLLAPSED for e in report["epochs"])
+
+
+@pytest.mark.parametrize("balanced", [True, False])
+@pytest.mark.parametrize("labels", [[0, 0, 1, 1], [0, 0, 0, 0], [0, 1, 2, 3]])
+def test_embeddings_that_are_all_the_same_have_a_finite_gradient(
+    balanced, labels
+):
+    embeddings = torch.ones(4, 8, requires_grad=True)
+    unit = torch.nn.functional.normalize(embeddings, dim=-1)
+    loss = ContrastiveLoss(1.2, balanced=balanced)(unit, torch.tensor(labels))
+    loss.backward()
+    assert loss.isfinite()
+    assert embeddings.grad.isfinite().all()
+
+
+def test_a_cohort_of_one_voice_gives_numbers():
+    cohort = Cohort(20, 4)
+    cohort.fill(torch.ones(20, 4))
+    pair = np.array([0]), np.array([1])
+    assert np.isfinite(
+        cohort.normalised(np.zeros(1), torch.ones(2, 4), *pair)
+    ).all()
+
+
+def test_a_speaker_with_one_clip_is_in_the_batches():
+    sampler = SpeakerBatchSampler(
+        speakers=["a", "b", "b"],
+        stretches=[(0, 32000), (0, 64000), (0, 64000)],
+        sources=["clean"] * 3,
+        sample_rate=16000,
+        window_samples=16000,
+        speakers_per_batch=2,
+        clips_per_speaker=2,
+        seed=0,
+        steps=3,
+    )
+    for batch in sampler:
+        assert {draw.row for draw in batch} > {0}
+
+
+@pytest.fixture(scope="module")
+def model(trained):
+    return SiameseRecognition.from_pretrained(trained / "export")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_recording_that_is_not_finite_is_refused_everywhere(
+    model, tiny, tmp_path, bad
+):
+    wave = tiny.voice(0, 9, 8.0)
+    good = tiny.write(tmp_path / "good.wav", wave)
+    wave[5000] = bad
+    path = tmp_path / "bad.wav"
+    soundfile.write(path, wave, tiny.RATE, subtype="FLOAT")
+    gallery = model.gallery(tmp_path / "people.sqlite")
+    gallery.enroll("A", good)
+    for ask in (
+        model.embed_file,
+        model.detect_changes,
+        model.label,
+        functools.partial(model.label, online=True),
+        functools.partial(model.compare_files, good),
+        gallery.identify,
+        functools.partial(gallery.enroll, "B"),
+    ):
+        with pytest.raises(ValueError, match="NaN or infinite samples"):
+            ask(path)
+    found, unusable = model.embed_files([good, path])
+    assert found.keys() == {str(good)}
+    assert "NaN or infinite samples" in unusable[str(path)]
+
+
+def collapsing(folder, trained):
+    """An export whose encoder says the same of everybody."""
+    export = shutil.copytree(trained / "export", folder / "start" / "export")
+    path = export / "embedding_model.ckpt"
+    state = torch.load(path, weights_only=True)
+    state["projection.weight"].zero_()
+    torch.save(state, path)
+    return export
+
+
+@pytest.mark.slow
+def test_a_real_training_that_has_collapsed_ends_early(
+    tiny, tiny_data, trained, tmp_path
+):
+    done = tiny.train(
+        tmp_path / "output",
+        tiny_data,
+        prepared_folder=trained / "prepared",
+        skip_prep=True,
+        init_from=collapsing(tmp_path, trained),
+        frozen="[embedding_model]",
+        number_of_epochs=6,
+    )
+    text = done.stdout + done.stderr
+    assert done.returncode == 1, text[-2000:]
+    assert "epoch 1: all validation scores are alike" in text
+    assert f"It was so for {PATIENCE} epochs, so the training ends" in text
+    assert "Going into epoch 4" not in text
