@@ -35,7 +35,6 @@ QUICK = {
     "window_len": 0.64,
     "n_mels": 32,
     "embedding_dim": 64,
-    "members": 1,
     "n_jobs": 1,
     "precision": "fp32",
     "change_seconds": 80,
