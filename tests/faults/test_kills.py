@@ -17,7 +17,6 @@ import pytest
 
 SEED = 1986
 SMALL = {
-    "members": 1,
     "growth_rate": 8,
     "blocks": "[1,1,1,1]",
     "embedding_dim": 16,

@@ -19,7 +19,6 @@ import yaml
 
 SIAMESE = [sys.executable, "-m", "speechbrain_siamese.command_line"]
 SMALL = {
-    "members": 1,
     "growth_rate": 8,
     "blocks": "[1,1,1,1]",
     "embedding_dim": 16,
