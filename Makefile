@@ -27,11 +27,13 @@ MINUTES ?= 6
 train: $(VENV)/installed
 	$(BIN)/python train.py hparams/siamese.yaml --max_minutes=$(MINUTES) $(ARGS)
 
+# Two files of tests at a time, each with one thread.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 test: $(VENV)/installed
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-slow: $(VENV)/installed
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(PYTEST) -m slow $(ARGS)
 
 # Stops at what it finds, and leaves the input in build/fuzz.
 SECONDS ?= 600

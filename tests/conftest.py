@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import resource
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -23,6 +26,22 @@ def pytest_collection_modifyitems() -> None:
     lazy = sys.modules.get("speechbrain.utils.importutils")
     if lazy is not None:
         lazy.LazyModule.__file__ = None
+
+
+@contextmanager
+def _little_room(size: int) -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.fixture(scope="session")
+def little_room() -> Callable[[int], AbstractContextManager]:
+    """Lets no file grow beyond so many bytes, as a full disk would."""
+    return _little_room
 
 
 @pytest.fixture(scope="session")

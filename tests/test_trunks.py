@@ -225,7 +225,7 @@ def test_another_encoder_is_not_gone_on_from(
     assert done.returncode != 0
     said = done.stdout + done.stderr
     assert "whose features or encoder differ" in said
-    assert "DenseNetEncoder" in said
+    assert "DenseNetEnsemble" in said
 
 
 @pytest.mark.slow

@@ -127,7 +127,19 @@ class DenseNetEnsemble(DenseNetEncoder):
         -------
         torch.Tensor
             Embeddings of length 1, (windows, embedding_dim), float32.
+
+        Raises
+        ------
+        ValueError
+            If the windows have another number of bins.
         """
+        bins = windows.shape[2]
+        doubled = self.training and bins == 2 * self.n_mels
+        if bins != self.n_mels and not doubled:
+            raise ValueError(
+                f"the images have {bins} bins, expected n_mels, which is "
+                f"{self.n_mels}"
+            )
         images = windows[:, :, : self.n_mels]
         parts = [super().encode_windows(images)]
         parts += [other.encode_windows(images) for other in self.others]

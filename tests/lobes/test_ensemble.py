@@ -86,3 +86,9 @@ def test_what_else_is_in_the_batch_does_not_matter(encoder):
 def test_bad_settings_are_named(settings, told):
     with pytest.raises(ValueError, match=told):
         DenseNetEnsemble(**{**SMALL, **settings})
+
+
+@pytest.mark.parametrize("bins", [31, 64])
+def test_images_of_other_features_are_refused(encoder, bins):
+    with pytest.raises(ValueError, match=f"have {bins} bins, expected n_mels"):
+        encoder(torch.randn(1, 64, bins))
