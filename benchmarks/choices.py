@@ -112,10 +112,6 @@ _SINGLE = {
             "attentive pooling": [
                 f"--embedding_model=!new:{TRIED}.AttentivePooling"
             ],
-            "level alone": [f"--embedding_model=!new:{TRIED}.LevelAlone"],
-            "spectrum beside": [
-                f"--embedding_model=!new:{TRIED}.SpectrumBeside"
-            ],
             "averaged weights": ["--average_decay=0.99"],
             "other voices": ["--noise_share=0.5"],
             "codecs": ["--codec_share=0.25"],

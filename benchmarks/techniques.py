@@ -114,8 +114,11 @@ class MixedLengths(Augmenter):
         return x[:, : random.randint(100, x.shape[1])], lengths
 
 
-class Recommended(densenet.DenseNetEncoder):
-    """The recommended encoder in parts that others take apart."""
+class AttentivePooling(densenet.DenseNetEncoder):
+    """The DenseNet, whose pooling weighs the frames by what it sees.
+
+    As ECAPA-TDNN's (Desplanques et al. 2020), for every channel and bin.
+    """
 
     def __init__(self):
         super().__init__(
@@ -125,67 +128,17 @@ class Recommended(densenet.DenseNetEncoder):
             blocks=BLOCKS,
             silence_range=50.0,
         )
-
-    def _widen(self, more: int) -> None:
-        """Make room for more numbers in what is projected."""
-        size = self.pooled_norm.num_features + more
-        self.pooled_norm = torch.nn.BatchNorm1d(size)
-        self.projection = torch.nn.Linear(size, EMBEDDING)
-
-    def _maps(self, images):
-        """What the trunk makes of images, (windows, channels, time, bins)."""
-        images = images.unsqueeze(1)
-        images = images.contiguous(memory_format=torch.channels_last)
-        return torch.relu(self.trunk(images))
-
-    def _project(self, pooled):
-        """Embeddings of length 1."""
-        return torch.nn.functional.normalize(
-            self.projection(self.pooled_norm(pooled)), dim=-1
-        )
-
-
-class AttentivePooling(Recommended):
-    """The recommended encoder, whose pooling weighs the frames by what it sees.
-
-    As ECAPA-TDNN's (Desplanques et al. 2020), for every channel and bin.
-    """
-
-    def __init__(self):
-        super().__init__()
         series = self.pooled_norm.num_features // 2
         self.pooling = AttentiveStatisticsPooling(series)
 
     def encode_windows(self, windows):
         """As the encoder's own."""
-        maps = self._maps(subtract_mean(windows))
+        images = subtract_mean(windows).unsqueeze(1)
+        images = images.contiguous(memory_format=torch.channels_last)
+        maps = torch.relu(self.trunk(images))
         with torch.autocast(maps.device.type, enabled=False):
             series = maps.float().permute(0, 1, 3, 2).flatten(1, 2)
-            return self._project(self.pooling(series).squeeze(-1))
-
-
-class LevelAlone(Recommended):
-    """Images keep their mean spectrum; their level alone is taken off."""
-
-    def encode_windows(self, windows):
-        """As the encoder's own."""
-        maps = self._maps(windows - windows.mean(dim=(1, 2), keepdim=True))
-        with torch.autocast(maps.device.type, enabled=False):
-            return self._project(densenet.mean_and_deviation(maps.float()))
-
-
-class SpectrumBeside(Recommended):
-    """The mean spectrum that is taken off goes into the projection."""
-
-    def __init__(self):
-        super().__init__()
-        self._widen(80)
-
-    def encode_windows(self, windows):
-        """As the encoder's own."""
-        maps = self._maps(subtract_mean(windows))
-        spectrum = windows.mean(dim=1)
-        spectrum = spectrum - spectrum.mean(dim=1, keepdim=True)
-        with torch.autocast(maps.device.type, enabled=False):
-            pooled = densenet.mean_and_deviation(maps.float())
-            return self._project(torch.cat([pooled, spectrum.float()], dim=1))
+            pooled = self.pooled_norm(self.pooling(series).squeeze(-1))
+            return torch.nn.functional.normalize(
+                self.projection(pooled), dim=-1
+            )
