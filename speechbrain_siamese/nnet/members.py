@@ -72,6 +72,29 @@ def member_cosines(
     ]
 
 
+def check_classifier(classifier: torch.nn.Module, members: int) -> None:
+    """Refuse a classifier that cannot be shared out among members.
+
+    Arguments
+    ---------
+    classifier : torch.nn.Module
+    members : int
+
+    Raises
+    ------
+    ValueError
+        If there are several members and it is not one matrix of weights, as
+        SpeechBrain's ``ECAPA_TDNN.Classifier`` without ``lin_blocks`` is.
+    """
+    weights = [name for name, _ in classifier.named_parameters()]
+    if members > 1 and weights != ["weight"]:
+        raise ValueError(
+            f"classifier has the weights {weights}, expected one matrix, which "
+            f"the {members} members of embedding_model share: leave lin_blocks "
+            "out, or set networks to 1 and statistics to False"
+        )
+
+
 def even_members(weight: torch.Tensor, members: int) -> torch.Tensor:
     """A classifier's weights in which each member's vote counts the same.
 

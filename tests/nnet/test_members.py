@@ -8,6 +8,7 @@ from speechbrain.lobes.models.ECAPA_TDNN import Classifier
 
 from speechbrain_siamese.nnet.losses import ContrastiveLoss
 from speechbrain_siamese.nnet.members import (
+    check_classifier,
     even_members,
     member_cosines,
     member_parts,
@@ -64,3 +65,11 @@ def test_a_members_loss_moves_no_other(member):
     own = embeddings.grad.chunk(2, dim=-1)
     assert own[member].abs().sum() > 0
     assert own[1 - member].abs().sum() == 0
+
+
+def test_a_classifier_with_hidden_layers_is_refused():
+    deep = Classifier(8, lin_blocks=1, lin_neurons=8, out_neurons=3)
+    check_classifier(deep, 1)
+    check_classifier(Classifier(8, out_neurons=3), 2)
+    with pytest.raises(ValueError, match="share: leave lin_blocks out"):
+        check_classifier(deep, 2)

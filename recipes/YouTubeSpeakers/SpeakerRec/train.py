@@ -37,7 +37,7 @@ from speechbrain_siamese.dataio.trial_table import read_trial_table
 from speechbrain_siamese.inference.teacher import open_teacher, teacher_name
 from speechbrain_siamese.inference.teacher_targets import teacher_targets
 from speechbrain_siamese.nnet.gather import rank_and_world_size
-from speechbrain_siamese.nnet.members import even_members
+from speechbrain_siamese.nnet.members import check_classifier, even_members
 from speechbrain_siamese.nnet.param_groups import check_names
 from speechbrain_siamese.processing.score_norm import Cohort
 from speechbrain_siamese.training_report import (
@@ -340,6 +340,8 @@ def build_heads(hparams, speakers):
     if hparams.get("speed_voices"):
         speakers *= len(hparams["speeds"])
     heads = {"classifier": hparams["classifier"](out_neurons=speakers)}
+    members = getattr(hparams["embedding_model"], "members", 1)
+    check_classifier(heads["classifier"], members)
     cost = hparams["compute_cost"]
     if isinstance(cost, functools.partial):
         # With !name: a loss that has a proxy for each speaker.
