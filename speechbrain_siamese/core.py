@@ -184,12 +184,12 @@ class SiameseBrain(GlobalBatchBrain):
 
     def _classified(self, parts):
         """The classifier's answers, (batch, 1, voices) of each member."""
-        classifier = self.modules.classifier
         if len(parts) == 1:
-            return [classifier(parts[0].unsqueeze(1))]
+            return [self.modules.classifier(parts[0].unsqueeze(1))]
+        # Behind the joint of all processes, each has the same gradient.
+        weight = self.raw_modules["classifier"].weight
         return [
-            cosines.unsqueeze(1)
-            for cosines in member_cosines(parts, classifier.weight)
+            cosines.unsqueeze(1) for cosines in member_cosines(parts, weight)
         ]
 
     def _labels(self, batch):

@@ -333,6 +333,9 @@ def test_every_command_as_a_program(program, clips, trained, tmp_path):
         (["audit", prepared], {0}, "suspects.csv"),
         (["completion", "bash"], {0}, "_SIAMESE_COMPLETE"),
         (["verify", clips["a1"], "nothing.wav"], {2}, ""),
+        # Their own tests tell what they do.
+        (["push", "--language=ne", tmp_path, "sita/voices"], {2}, ""),
+        (["demo", f"--source={tmp_path}"], {2}, ""),
     ]
     for arguments, codes, said in answers:
         done = program(*arguments)

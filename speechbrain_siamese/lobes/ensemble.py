@@ -110,7 +110,10 @@ class DenseNetEnsemble(DenseNetEncoder):
         ValueError
             If an item has less than ``min_len`` of sound.
         """
-        if self.statistics is not None and unmasked is not None:
+        if unmasked is not None and not self.training:
+            # Frozen: it hears what it hears at inference.
+            feats = unmasked
+        elif unmasked is not None and self.statistics is not None:
             feats = torch.cat([feats, unmasked], dim=-1)
         return super().forward(feats, lengths)
 

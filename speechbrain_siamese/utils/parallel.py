@@ -6,6 +6,7 @@ Ray); this adds that a worker which is killed costs its own task only.
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from typing import TypeVar
@@ -17,6 +18,40 @@ logger = get_logger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+#: Locks and semaphores that joblib's or a DataLoader's processes share.
+_LOCKS = 16
+
+
+def check_shared_memory(instead: str) -> None:
+    """Refuse processes beside this one where they cannot share memory.
+
+    A container may have none, or little; what is said then, deep in a library,
+    is that there is no space left, and not where.
+
+    Arguments
+    ---------
+    instead : str
+        Setting that needs no other process, as ``n_jobs=1``.
+
+    Raises
+    ------
+    ValueError
+        If ``/dev/shm``, or what stands for it, cannot be used.
+
+    Example
+    -------
+    >>> check_shared_memory("n_jobs=1")
+    """
+    try:
+        _ = [multiprocessing.Lock() for _ in range(_LOCKS)]
+    except OSError as error:
+        raise ValueError(
+            "processes beside this one need shared memory (/dev/shm), which "
+            f"cannot be used: {error.strerror or error}. Give it room and "
+            f"permission (Docker: --shm-size=1g), or set --{instead}"
+        ) from error
 
 
 def run_each(

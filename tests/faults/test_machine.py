@@ -220,7 +220,8 @@ def test_output_that_may_not_be_written_is_told(
     gallery = tmp_path / "file" / "people.sqlite"
     code, told = run(enroll(trained / "export", gallery, clip), 120)
     assert code == 2
-    assert "Not a directory" in told
+    assert str(tmp_path / "file") in told
+    assert "Traceback" not in told
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
     if os.access(closed, os.W_OK):

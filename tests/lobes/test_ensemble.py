@@ -54,6 +54,13 @@ def test_masks_do_not_reach_the_statistics(encoder):
     torch.testing.assert_close(plain[2], found[2])
 
 
+def test_a_frozen_ensemble_hears_no_masks(encoder):
+    unmasked = torch.randn(2, 64, 32)
+    with torch.no_grad():
+        found = encoder(torch.zeros(2, 64, 32), unmasked=unmasked)
+        torch.testing.assert_close(found, encoder(unmasked))
+
+
 def test_one_network_alone_is_the_encoder_itself():
     torch.manual_seed(0)
     one = DenseNetEnsemble(

@@ -53,6 +53,7 @@ from speechbrain_siamese.utils.export import (
     recipe_sections,
     section_values,
 )
+from speechbrain_siamese.utils.parallel import check_shared_memory
 from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.report import write_metrics
 from speechbrain_siamese.utils.resume import check_same_training
@@ -106,6 +107,11 @@ def check_settings(hparams):
     check_names(hparams["modules"], hparams["frozen"], "frozen")
     check_names(hparams["modules"], hparams["lr_factors"], "lr_factors")
     parse_target(hparams["threshold_target"])
+    if hparams["num_workers"]:
+        check_shared_memory("num_workers=0")
+    backend = (hparams["joblib_backend"] or {}).get("backend", "loky")
+    if hparams["n_jobs"] != 1 and backend == "loky":
+        check_shared_memory("n_jobs=1")
     check_start(hparams["init_from"], hparams["export_folder"])
 
 
