@@ -206,7 +206,8 @@ def collapsing(folder, trained):
     export = shutil.copytree(trained / "export", folder / "start" / "export")
     path = export / "embedding_model.ckpt"
     state = torch.load(path, weights_only=True)
-    state["projection.weight"].zero_()
+    for name in ("projection.weight", "statistics.projection.weight"):
+        state[name].zero_()
     torch.save(state, path)
     return export
 
