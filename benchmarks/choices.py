@@ -1,17 +1,17 @@
 """What makes the model better: one change at a time, 10 minutes each.
 
-What a teacher takes to listen comes before the 10 minutes.
-
-> python benchmarks/choices.py --data=<folder> [--only densenet121 narrow]
+> python benchmarks/choices.py --data=<folder> [--only recommended codecs]
 
 ``--data`` as for designs.py. Each choice is the recommended YAML file with the
 settings that stand beside its name, trained by the user's own command, once a
 seed; the seed also draws which people are held out for validation, so that
-figures are compared within a seed. Judged on validation people alone. A
-finished run is recorded in ``benchmarks/results/choices/``; runs that are
-recorded are not done again. ``--quick`` trains nothing: it recomputes the
-table from the records. The last line is JSON: of each choice the mean
-validation EER, and its ratio to the first choice's on the same seeds.
+figures are compared within a seed. The seeds of a choice train side by side,
+each on one core. What a teacher takes to listen comes before the 10 minutes.
+Judged on validation people alone. A finished run is recorded in
+``benchmarks/results/choices/``; runs that are recorded are not done again.
+``--quick`` trains nothing: it recomputes the table from the records. The last
+line is JSON: of each choice the mean validation EER, and its ratio to the first
+choice's on the same seeds.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -36,98 +37,59 @@ HELD_OUT = [
 
 TEACHER = "--teacher=!new:benchmarks.teachers.CamPlusPlus"
 
-#: A seventh of DenseNet121's multiply-adds.
-NARROW = ["--growth_rate=16", "--blocks=[4,8,16,12]"]
-
-#: As few multiply-adds in fewer and larger steps, which a CPU does faster.
-SHORT = ["--growth_rate=48", "--blocks=[2,4,6,4]"]
-
-#: Speeds that leave a voice what it is.
-SAME_VOICES = ["--speeds=[95,100,105]", "--speed_voices=False"]
-
 #: Techniques that the package does not have, and where miners are.
 TRIED = "benchmarks.techniques"
 MINERS = "pytorch_metric_learning.miners"
 
-#: Of a training that has no labels.
-NO_LABELS = ["--pair_weight=0", "--classifier_weight=0"]
-
-#: Settings of those whose speeds make no other speakers.
-_OF_ONE_VOICE = {
-    "densenet121": ["--growth_rate=32", "--blocks=[6,12,24,16]"],
-    "growth 16": ["--growth_rate=16", "--blocks=[6,12,24,16]"],
-    "short": SHORT,
-    "short, teacher x 10": [*SHORT, TEACHER, "--teacher_weight=10"],
-    "short, teacher x 10 alone": [
-        *SHORT,
-        TEACHER,
-        "--teacher_weight=10",
-        *NO_LABELS,
-    ],
-    "narrow": NARROW,
-    "narrow, classifier alone": [*NARROW, "--pair_weight=0"],
-    "narrow, pairs alone": [*NARROW, "--classifier_weight=0"],
-    "narrow, reverberation": [*NARROW, "--reverb_share=0.3"],
-    "narrow, other voices": [*NARROW, "--noise_share=0.5"],
-    "narrow, codecs": [*NARROW, "--codec_share=0.25"],
-    "narrow, all three": [
-        *NARROW,
-        "--reverb_share=0.3",
-        "--noise_share=0.5",
-        "--codec_share=0.25",
-    ],
-    "narrow, averaged weights": [*NARROW, "--average_decay=0.99"],
-    "narrow, 3 s": [*NARROW, "--window_len=3"],
-    # pip has to have put it there: see teachers.py.
-    "narrow, teacher": [*NARROW, TEACHER, "--teacher_weight=1"],
-    "narrow, teacher x 10": [*NARROW, TEACHER, "--teacher_weight=10"],
-}
-
-#: Of one network alone.
-_SINGLE = {
-    **{
-        name: [*settings, *SAME_VOICES]
-        for name, settings in _OF_ONE_VOICE.items()
-    },
-    "narrow, speeds as speakers": [*NARROW, "--speeds=[90,100,110]"],
-    "narrow, five speeds as speakers": NARROW,
-    **{
-        f"five speeds, {name}": settings
-        for name, settings in {
-            "hard pairs": [
-                f"--compute_cost=!new:{TRIED}.Mined",
-                f"--miner=!new:{MINERS}.MultiSimilarityMiner",
-            ],
-            "semi-hard pairs": [
-                f"--compute_cost=!new:{TRIED}.Mined",
-                f"--miner=!new:{TRIED}.SemiHard",
-            ],
-            "margins per side": [f"--compute_cost=!new:{TRIED}.MarginsPerSide"],
-            "memory": [f"--compute_cost=!new:{TRIED}.Memory"],
-            "growing margin": [f"--classifier_cost=!new:{TRIED}.GrowingMargin"],
-            "mixed lengths": [
-                f"--fea_augment=!new:{TRIED}.MixedLengths",
-                "--window_len=3",
-            ],
-            "attentive pooling": [
-                f"--embedding_model=!new:{TRIED}.AttentivePooling"
-            ],
-            "averaged weights": ["--average_decay=0.99"],
-            "other voices": ["--noise_share=0.5"],
-            "codecs": ["--codec_share=0.25"],
-            "reverberation": ["--reverb_share=0.3"],
-            "3 s": ["--window_len=3"],
-            "classifier alone": ["--pair_weight=0"],
-        }.items()
-    },
-}
-
 #: Settings beside those of hparams/siamese.yaml.
 CHOICES = {
-    **{name: ["--statistics=False", *own] for name, own in _SINGLE.items()},
-    "statistics": [],
-    **{f"{n} networks, statistics": [f"--networks={n}"] for n in (2, 3)},
+    "recommended": [],
+    "DenseNet alone": ["--statistics=False"],
+    "two networks": ["--networks=2", "--embedding_dim=288"],
+    "full DenseNet121": ["--growth_rate=32", "--blocks=[6,12,24,16]"],
+    # About as many multiply-adds in fewer and larger steps.
+    "short trunk": ["--growth_rate=48", "--blocks=[2,4,6,4]"],
+    "hard pairs": [
+        f"--compute_cost=!new:{TRIED}.Mined",
+        f"--miner=!new:{MINERS}.MultiSimilarityMiner",
+    ],
+    "semi-hard pairs": [
+        f"--compute_cost=!new:{TRIED}.Mined",
+        f"--miner=!new:{TRIED}.SemiHard",
+    ],
+    "margins per side": [f"--compute_cost=!new:{TRIED}.MarginsPerSide"],
+    "memory": [f"--compute_cost=!new:{TRIED}.Memory"],
+    "classifier alone": ["--pair_weight=0"],
+    "pairs alone": ["--classifier_weight=0"],
+    "growing margin": [f"--classifier_cost=!new:{TRIED}.GrowingMargin"],
+    "mixed lengths": [
+        f"--wav_augment=!new:{TRIED}.MixedLengths",
+        "--window_len=3",
+    ],
+    "3 s": ["--window_len=3"],
+    "attentive pooling": [f"--embedding_model=!new:{TRIED}.AttentivePooling"],
+    "averaged weights": ["--average_decay=0.99"],
+    # Speeds that leave a voice what it is.
+    "same voices": ["--speeds=[95,100,105]", "--speed_voices=False"],
+    "other voices": ["--noise_share=0.5"],
+    "codecs": ["--codec_share=0.25"],
+    "reverberation": ["--reverb_share=0.3"],
+    # pip has to have put it there: see teachers.py.
+    "teacher": [TEACHER, "--teacher_weight=1"],
+    "teacher x 10": [TEACHER, "--teacher_weight=10"],
 }
+
+#: Recorded on both cores, before there were statistics beside the DenseNet;
+#: each record has its command.
+BEFORE = (
+    "densenet121",
+    "short",
+    "short, teacher x 10 alone",
+    "narrow",
+    "narrow, all three",
+    "narrow, five speeds as speakers",
+    "narrow, teacher x 10",
+)
 
 SEEDS = (1986, 7)
 
@@ -137,7 +99,7 @@ LAST = 3
 
 def file_name(name: str, seed: int) -> str:
     """Of a run's record and folder."""
-    return f"{name.replace(', ', '_').replace(' ', '_')}_{seed}"
+    return f"{name.replace(',', '').replace(' ', '_')}_{seed}"
 
 
 def run(name: str, seed: int, data: Path, work: Path, minutes: float) -> dict:
@@ -156,7 +118,7 @@ def run(name: str, seed: int, data: Path, work: Path, minutes: float) -> dict:
             *CHOICES[name],
         ],
     )
-    usage = train(arguments, output)
+    usage = train(arguments, output, threads=1)
     report = json.loads((output / "metrics.json").read_text())
     return {
         "command": told_command(arguments, data, work),
@@ -215,11 +177,14 @@ def main() -> None:
     if options.data is None and not options.quick:
         parser.error("--data is needed to train")
     runs: dict[str, list[dict]] = {}
-    for name in options.only or CHOICES:
-        for seed in options.seeds:
-            make = None
-            if not options.quick:
-                make = functools.partial(
+    for name in options.only or (*CHOICES, *BEFORE):
+        paths = [
+            RESULTS / f"{file_name(name, seed)}.json" for seed in options.seeds
+        ]
+        make = [None] * len(paths)
+        if not options.quick and name in CHOICES:
+            make = [
+                functools.partial(
                     run,
                     name,
                     seed,
@@ -227,10 +192,12 @@ def main() -> None:
                     options.work.resolve(),
                     options.minutes,
                 )
-            path = RESULTS / f"{file_name(name, seed)}.json"
-            own = recorded(path, make)
-            if own:
-                runs.setdefault(name, []).append(own)
+                for seed in options.seeds
+            ]
+        with ThreadPoolExecutor() as pool:
+            own = [found for found in pool.map(recorded, paths, make) if found]
+        if own:
+            runs[name] = own
     print(json.dumps(table(runs)))
 
 

@@ -64,21 +64,28 @@ def told_command(arguments: Sequence[str], data: Path, work: Path) -> str:
     )
 
 
-def train(arguments: Sequence[str], output: Path) -> dict:
+def train(
+    arguments: Sequence[str], output: Path, threads: int | None = None
+) -> dict:
     """Run a training, unless it has run; what only its process can tell.
 
-    A training that was broken off goes on from its checkpoint.
+    A training that was broken off goes on from its checkpoint. With
+    ``threads`` it computes on so many cores, not on all.
     """
     usage_file = output / "usage.json"
     if not usage_file.is_file():
         commit = _commit()
-        process = subprocess.Popen(arguments, cwd=ROOT)
+        environment = dict(os.environ)
+        if threads:
+            environment["OMP_NUM_THREADS"] = str(threads)
+        process = subprocess.Popen(arguments, cwd=ROOT, env=environment)
         _, status, usage = os.wait4(process.pid, 0)
         if status:
             code = os.waitstatus_to_exitcode(status)
             raise SystemExit(f"{shlex.join(arguments)} failed: {code}")
         unit = 1024**2 if sys.platform == "darwin" else 1024
-        machine = f"{platform.machine()}, {os.cpu_count()} cores"
+        cores = threads or os.cpu_count()
+        machine = f"{platform.machine()}, {cores} cores"
         told = {
             "commit": commit,
             "machine": f"{machine}, torch {torch.__version__}",

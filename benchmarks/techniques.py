@@ -13,16 +13,18 @@ from pytorch_metric_learning import losses
 from pytorch_metric_learning.miners import TripletMarginMiner
 from pytorch_metric_learning.utils.loss_and_miner_utils import convert_to_pairs
 from speechbrain.augment.augmenter import Augmenter
-from speechbrain.augment.freq_domain import SpectrogramDrop
 from speechbrain.lobes.models.ECAPA_TDNN import AttentiveStatisticsPooling
 from speechbrain.nnet.losses import AdditiveAngularMargin, LogSoftmaxWrapper
 
-from speechbrain_siamese.lobes import densenet
+from speechbrain_siamese.lobes.ensemble import DenseNetEnsemble
 from speechbrain_siamese.lobes.features import subtract_mean
 from speechbrain_siamese.nnet.losses import ContrastiveLoss
 
 #: Sizes that hparams/siamese.yaml has.
-EMBEDDING, GROWTH, BLOCKS, WINDOW = 192, 16, (4, 8, 16, 12), 2.0
+EMBEDDING, GROWTH, BLOCKS, WINDOW, RATE = 192, 16, (4, 8, 16, 12), 2.0, 16000
+
+#: The DenseNet and the statistics.
+MEMBERS = 2
 
 
 class MarginsPerSide(ContrastiveLoss):
@@ -62,13 +64,26 @@ class SemiHard(TripletMarginMiner):
         super().__init__(margin=0.3, type_of_triplets="semihard")
 
 
-class Memory(losses.CrossBatchMemory):
+class Memory(torch.nn.Module):
     """Pairs with the clips of the last 16 batches (Wang et al. 2020)."""
 
     def __init__(self):
-        super().__init__(
-            losses.ContrastiveLoss(0.0, 1.2), EMBEDDING, memory_size=16 * 64
+        super().__init__()
+        # One of each member of the embedding, which ask by turns.
+        self.queues = torch.nn.ModuleList(
+            losses.CrossBatchMemory(
+                losses.ContrastiveLoss(0.0, 1.2),
+                EMBEDDING // MEMBERS,
+                memory_size=16 * 64,
+            )
+            for _ in range(MEMBERS)
         )
+        self.asked = 0
+
+    def forward(self, embeddings, labels):
+        """The loss of the member whose turn it is."""
+        self.asked += 1
+        return self.queues[self.asked % MEMBERS](embeddings, labels)
 
 
 class GrowingMargin(LogSoftmaxWrapper):
@@ -77,7 +92,7 @@ class GrowingMargin(LogSoftmaxWrapper):
     Large-margin fine-tuning (Thienpondt et al. 2021) inside one training.
     """
 
-    def __init__(self, first: int = 700, last: int = 1000):
+    def __init__(self, first: int = 500, last: int = 800):
         super().__init__(AdditiveAngularMargin(margin=0.2, scale=30))
         self.first, self.last, self.steps = first, last, 0
 
@@ -91,30 +106,17 @@ class GrowingMargin(LogSoftmaxWrapper):
 
 
 class MixedLengths(Augmenter):
-    """Masks of the YAML file, then clips of 1 s up to the whole window."""
+    """Clips of 1 s up to the whole window, one length a batch."""
 
     def __init__(self):
-        drops = [
-            SpectrogramDrop(
-                drop_length_low=low,
-                drop_length_high=high,
-                drop_count_low=1,
-                drop_count_high=2,
-                dim=dim,
-            )
-            for low, high, dim in ((5, 20, 1), (4, 12, 2))
-        ]
-        super().__init__(
-            min_augmentations=2, max_augmentations=2, augmentations=drops
-        )
+        super().__init__(min_augmentations=0, max_augmentations=0)
 
     def forward(self, x, lengths):
-        """Feats (batch, frames, bins), fewer of them."""
-        x, lengths = super().forward(x, lengths)
-        return x[:, : random.randint(100, x.shape[1])], lengths
+        """Waveforms (batch, time), less of them."""
+        return x[:, : random.randint(RATE, x.shape[1])], lengths
 
 
-class AttentivePooling(densenet.DenseNetEncoder):
+class AttentivePooling(DenseNetEnsemble):
     """The DenseNet, whose pooling weighs the frames by what it sees.
 
     As ECAPA-TDNN's (Desplanques et al. 2020), for every channel and bin.
@@ -132,13 +134,13 @@ class AttentivePooling(densenet.DenseNetEncoder):
         self.pooling = AttentiveStatisticsPooling(series)
 
     def encode_windows(self, windows):
-        """As the encoder's own."""
-        images = subtract_mean(windows).unsqueeze(1)
+        """As the ensemble's own."""
+        images = subtract_mean(windows[:, :, : self.n_mels]).unsqueeze(1)
         images = images.contiguous(memory_format=torch.channels_last)
         maps = torch.relu(self.trunk(images))
         with torch.autocast(maps.device.type, enabled=False):
             series = maps.float().permute(0, 1, 3, 2).flatten(1, 2)
             pooled = self.pooled_norm(self.pooling(series).squeeze(-1))
-            return torch.nn.functional.normalize(
-                self.projection(pooled), dim=-1
-            )
+            own = torch.nn.functional.normalize(self.projection(pooled), dim=-1)
+            other = self.statistics(windows[:, :, -self.n_mels :])
+            return torch.cat([own, other], dim=-1) / self.members**0.5
