@@ -5,7 +5,8 @@
 The folder holds ``raw/``, ``clips/`` and ``protocol/`` (unseen_speakers.txt
 and trials_unseen.txt, whose paths begin in ``clips/``). Each system is trained
 by the user's own command, on the same people, with the same augmentation, for
-the same time, and scores the trials through SpeechBrain's stock class. Each
+the same time, and scores the trials through SpeechBrain's stock class; the two
+towers, whose pairs are of long recordings, without augmentation and clips. Each
 finished run is recorded in ``benchmarks/results/accuracy/`` with the score of
 every trial; what is recorded is not done again, and a run that was broken off
 goes on. ``--quick`` trains nothing: it recomputes the tables from the records.
@@ -74,7 +75,7 @@ class System(NamedTuple):
 
 SYSTEMS = {
     "siamese": System("siamese.yaml", HELD_OUT),
-    # One network, in place of several side by side.
+    # The DenseNet without statistics beside it.
     "single": System("siamese.yaml", SINGLE),
     # It listens before the clock starts; pip has to have put it there.
     "single_teacher": System(
@@ -294,7 +295,7 @@ def print_runs(records: dict[Run, dict], listed: dict) -> dict:
     found = {}
     for run, record in records.items():
         own = found[run] = figures(record, listed)
-        batch = 16 if run.system == "two_tower" else 64
+        batch = 32 if run.system == "two_tower" else 64
         print(
             f"{run.name:<28}{record['data'].split(',')[0]:<17}"
             f"{record['steps']:5}{batch * record['steps']:8}"

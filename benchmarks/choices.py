@@ -11,7 +11,7 @@ Judged on validation people alone. A finished run is recorded in
 ``benchmarks/results/choices/``; runs that are recorded are not done again.
 ``--quick`` trains nothing: it recomputes the table from the records. The last
 line is JSON: of each choice the mean validation EER, and its ratio to the first
-choice's on the same seeds.
+choice's on the same seeds, which earlier records do not have.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def table(runs: dict[str, list[dict]]) -> dict:
             "times_first": float(
                 np.mean([by_seed[seed] / first[seed] for seed in by_seed])
             )
-            if by_seed.keys() <= first.keys()
+            if name in CHOICES and by_seed.keys() <= first.keys()
             else None,
         }
         for name, by_seed in ends.items()

@@ -22,7 +22,7 @@ OPERATORS = {
     "batch normalisation": ("batch_norm",),
     "casts and copies": ("copy_", "contiguous", "clone", "::to"),
     "concatenation": ("::cat",),
-    "ReLU": ("relu", "clamp_min", "threshold"),
+    "ReLU": ("relu", "clamp", "threshold"),
     "pooling": ("pool",),
     "other tensor work": ("aten::",),
 }

@@ -5,7 +5,7 @@
 
 Prints the EER and minDCF with 95 % intervals (resampling speakers), apart for
 each corpus: the letters that the speakers' folder names begin with. The last
-line is the same as JSON. ``--quick`` scores the first 40 files only.
+line is the same as JSON. ``--quick`` scores some 40 files, spread over all.
 """
 
 from __future__ import annotations
