@@ -52,8 +52,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        # preparation.json knows when the audio was written.
-        if path.is_file() and path.name != "preparation.json"
+        if path.is_file()
     }
 
 
@@ -108,7 +107,7 @@ def test_killed_worker_costs_nothing_but_its_own_recording(
             time.sleep(0.005)
         os.kill(victim, signal.SIGKILL)
 
-    killer = threading.Thread(target=kill_in_the_middle)
+    killer = threading.Thread(target=kill_in_the_middle, daemon=True)
     killer.start()
     recordings = find_recordings(tiny_data)
     found, rejected = clean_corpus(

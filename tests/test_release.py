@@ -99,7 +99,10 @@ def test_the_wheel_alone_is_enough(built, tmp_path, trained, tiny):
         cwd=tmp_path,
     )
     assert told.startswith("one voice: score 1.000")
-    # Pages are in it, too.
+    # Pages are in it, too, and what they load.
+    page = packages / "speechbrain_siamese" / "demo_page"
+    assert (page / "page.css").is_file()
+    assert (page / "time_line.js").is_file()
     run(
         *(python, "-c"),
         "from jinja2 import PackageLoader as Pages\n"

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,23 +70,49 @@ def prepare(harness, results, tiny, tiny_data):
     return command
 
 
-def enroll(export: Path, data: Path, folder: Path, clips: int):
-    """Add clips to one of two people of a gallery."""
-    gallery = folder / "output" / "people.sqlite"
-    recordings = sorted(data.glob("voice[0-3]/*"))[:clips]
+def enroll(export: Path, output: Path, name: str, recordings: list[Path]):
+    """Add somebody to the gallery of an output folder."""
     return [
         *SIAMESE,
         "enroll",
         f"--source={export}",
-        f"--gallery={gallery}",
+        f"--gallery={output / 'people.sqlite'}",
         "--keep-audio",
-        "Sita",
+        name,
         *recordings,
     ]
 
 
 @pytest.fixture(scope="module")
-def commands(harness, results, tiny, tiny_data, prepare, small_trained):
+def enrolment(harness, results, tiny, tiny_data, tmp_path_factory):
+    """``enrolment(export, folder, clips)``, beside somebody who is there."""
+
+    def command(export: Path, folder: Path, clips: int):
+        before = tmp_path_factory.mktemp("before")
+        *recordings, other = sorted(tiny_data.glob("voice[0-3]/*"))
+        done = subprocess.run(
+            [sys.executable, *enroll(export, before, "Ram", [other])],
+            env=tiny.environment(),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        output = folder / "output"
+        return harness.Command(
+            "enroll",
+            enroll(export, output, "Sita", recordings[:clips]),
+            output,
+            results.enrolled,
+            lambda output: shutil.copytree(before, output),
+        )
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def commands(
+    harness, results, tiny, tiny_data, prepare, small_trained, enrolment
+):
     """``commands(name, folder)``: any of ``KILLS``."""
     export = small_trained / "export"
     shared = {
@@ -132,11 +160,6 @@ def commands(harness, results, tiny, tiny_data, prepare, small_trained):
                 output,
                 results.evaluated,
             ),
-            "enroll": lambda: (
-                enroll(export, tiny_data, folder, 4),
-                output,
-                results.enrolled,
-            ),
             "export --onnx": lambda: (
                 [
                     *SIAMESE,
@@ -148,6 +171,8 @@ def commands(harness, results, tiny, tiny_data, prepare, small_trained):
                 results.onnx,
             ),
         }
+        if name == "enroll":
+            return enrolment(export, folder, 4)
         return harness.Command(name, *parts[name]())
 
     return made
@@ -178,16 +203,11 @@ def test_the_end_is_that_of_an_undisturbed_run(
 
 
 def test_a_few_kills_of_preparation_and_enrolment_change_nothing(
-    harness, results, warm, prepare, trained, tiny_data, tmp_path
+    harness, warm, prepare, trained, enrolment, tmp_path
 ):
     killer = harness.Killer(
         warm, harness.Command("prepare", *prepare(tmp_path / "1")), SEED
     )
     killer.kill(3)
-    command = harness.Command(
-        "enroll",
-        enroll(trained / "export", tiny_data, tmp_path / "2", 2),
-        tmp_path / "2" / "output",
-        results.enrolled,
-    )
+    command = enrolment(trained / "export", tmp_path / "2", 2)
     harness.Killer(warm, command, SEED).kill(2)
