@@ -9,7 +9,8 @@ import torch
 from tqdm import tqdm
 
 from speechbrain_siamese.inference.long_files import SpeechFrames
-from speechbrain_siamese.lobes.densenet import WINDOWS_AT_ONCE, DenseNetEncoder
+from speechbrain_siamese.lobes.densenet import DenseNetEncoder
+from speechbrain_siamese.lobes.windows import WINDOWS_AT_ONCE
 from speechbrain_siamese.processing.changes import (
     GRID,
     WINDOWS,

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from speechbrain_siamese.inference.long_files import SpeechFrames
-from speechbrain_siamese.lobes.densenet import WINDOWS_AT_ONCE, DenseNetEncoder
-from speechbrain_siamese.lobes.windows import cut_windows
+from speechbrain_siamese.lobes.densenet import DenseNetEncoder
+from speechbrain_siamese.lobes.windows import WINDOWS_AT_ONCE, mean_over_windows
 from speechbrain_siamese.processing.voices import (
     VoiceModel,
     centres,
@@ -113,26 +113,23 @@ def embed_pieces(
     np.ndarray
         Of length 1 each, (pieces, dim), float32.
     """
-    found, lot, count = [], [], 0
+    found, lot, frames = [], [], 0
 
     def encoded():
-        each = encoder.encode_windows(torch.cat([own for own, _ in lot]))
-        parts = each.float().split([len(weights) for _, weights in lot])
-        return [
-            (weights[:, None] * own).sum(dim=0)
-            for own, (_, weights) in zip(parts, lot, strict=True)
-        ]
+        return mean_over_windows(
+            lot, encoder.window_frames, encoder.encode_windows, WINDOWS_AT_ONCE
+        )
 
     for image in _images(speech, ends):
-        lot.append(cut_windows(image, encoder.window_frames))
-        count += len(lot[-1][1])
-        if count >= WINDOWS_AT_ONCE:
-            found += encoded()
-            lot, count = [], 0
+        lot.append(image)
+        frames += len(image)
+        if frames >= WINDOWS_AT_ONCE * encoder.window_frames:
+            found.append(encoded())
+            lot, frames = [], 0
     if lot:
-        found += encoded()
-    sums = torch.stack(found)
-    return torch.nn.functional.normalize(sums, dim=-1).cpu().numpy()
+        found.append(encoded())
+    means = torch.cat(found)
+    return torch.nn.functional.normalize(means, dim=-1).cpu().numpy()
 
 
 def _images(speech: SpeechFrames, ends: np.ndarray) -> Iterator[torch.Tensor]:

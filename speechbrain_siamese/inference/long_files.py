@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import torch
 
-from speechbrain_siamese.lobes.densenet import WINDOWS_AT_ONCE, DenseNetEncoder
+from speechbrain_siamese.lobes.densenet import DenseNetEncoder
 from speechbrain_siamese.lobes.features import LogMel
 from speechbrain_siamese.lobes.windows import (
+    WINDOWS_AT_ONCE,
     check_frames,
     frame_is_loud,
     frame_power,
@@ -36,7 +37,8 @@ def batches_exactly(model: object) -> bool:
     Returns
     -------
     bool
-        True where the encoder is ours, which looks at windows, each alone.
+        True for a DenseNet of ours, which looks at windows, each alone, and
+        whose embeddings have length 1.
     """
     modules = getattr(model, "mods", {})
     return isinstance(

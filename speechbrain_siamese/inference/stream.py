@@ -22,7 +22,11 @@ from speechbrain_siamese.inference.label import (
 from speechbrain_siamese.inference.long_files import FeatureStream
 from speechbrain_siamese.lobes.densenet import DenseNetEncoder
 from speechbrain_siamese.lobes.features import LogMel
-from speechbrain_siamese.lobes.windows import cut_windows, frame_power
+from speechbrain_siamese.lobes.windows import (
+    CONTEXT,
+    cut_windows,
+    frame_power,
+)
 from speechbrain_siamese.processing.voices import OnlineVoices
 
 if TYPE_CHECKING:
@@ -31,9 +35,6 @@ if TYPE_CHECKING:
 
 #: Seconds between decisions, in whole frames.
 STEP = 0.5
-
-#: Frames at both sides of a loud one that are speech, as of whole files.
-CONTEXT = 10
 
 #: Natural logarithms of power that are told apart to find the level. The least
 #: lies below the noise of 16 bits: what is quieter is digital silence.
@@ -222,8 +223,7 @@ class StreamWindows:
     @torch.no_grad()
     def _embed(self, speech: torch.Tensor) -> np.ndarray:
         windows, _ = cut_windows(speech, self._encoder.window_frames)
-        found = self._encoder.encode_windows(windows).float()[0]
-        return torch.nn.functional.normalize(found, dim=0).cpu().numpy()
+        return self._encoder.encode_windows(windows)[0].cpu().numpy()
 
     def _decided(self) -> Moment:
         """The oldest moment that waits."""

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from speechbrain_siamese.lobes.features import subtract_mean
 from speechbrain_siamese.lobes.folded_trunk import FoldedTrunk
 from speechbrain_siamese.lobes.imagenet import imagenet_state, load_imagenet
-from speechbrain_siamese.lobes.windows import mean_over_windows, valid_frames
+from speechbrain_siamese.lobes.windows import WindowEncoder
 from speechbrain_siamese.utils.ranges import check_range
 
 #: The depths that torchvision has, by their number of layers: maps that each
@@ -27,9 +27,6 @@ DEPTHS = {
     169: (32, (6, 12, 32, 32)),
     201: (32, (6, 12, 48, 32)),
 }
-
-#: Windows that pass the trunk together at inference: bounds memory.
-WINDOWS_AT_ONCE = 64
 
 
 def mean_and_deviation(maps: torch.Tensor) -> torch.Tensor:
@@ -110,13 +107,10 @@ def narrow_trunk(
     return trunk
 
 
-class DenseNetEncoder(torch.nn.Module):
+class DenseNetEncoder(WindowEncoder):
     """Encode spectrogram images of any length as unit-length embeddings.
 
-    Valid frames are cut into windows of the training length (the last one
-    aligned to the end), each bin's mean over a window is subtracted, the
-    windows' embeddings are averaged by the frames that each adds. Nothing
-    depends on the other items of the batch.
+    Each bin's mean over a window is subtracted.
 
     Arguments
     ---------
@@ -165,20 +159,10 @@ class DenseNetEncoder(torch.nn.Module):
         min_len: float = 0.4,
         silence_range: float | None = None,
     ):
-        super().__init__()
+        super().__init__(n_mels, window_len, hop_length, min_len, silence_range)
         self.trunk = narrow_trunk(depth, growth_rate, blocks)
-        check_range("embedding_dim", embedding_dim, 1, 100_000)
-        check_range("hop_length", hop_length, 1, 1000, "ms")
-        self.window_frames = round(1000 * window_len / hop_length)
-        self.min_frames = max(1, round(1000 * min_len / hop_length))
-        if n_mels < 32 or self.window_frames < 32:
-            raise ValueError(
-                f"n_mels is {n_mels} and window_len {window_len} s is "
-                f"{self.window_frames} frames of {hop_length} ms; both must be "
-                "at least 32, since a DenseNet halves its image five times"
-            )
+        check_range("embedding_dim", embedding_dim, 1, 100_000, whole=True)
         self.embedding_dim = embedding_dim
-        self.silence_range = silence_range
         if imagenet_weights:
             load_imagenet(self.trunk, imagenet_state(depth, imagenet_weights))
         # Two of the five halvings round up: 63 bins leave 2.
@@ -196,12 +180,8 @@ class DenseNetEncoder(torch.nn.Module):
 
         Arguments
         ---------
-        feats : torch.Tensor
-            Log-mel images, (batch, frames, bins), padding marked by the
-            feature module.
-        lengths : torch.Tensor
-            Relative lengths, (batch,). Part of SpeechBrain's calling
-            convention; the marks in the images are exact and decide.
+        feats, lengths
+            As for ``WindowEncoder``.
 
         Returns
         -------
@@ -213,19 +193,7 @@ class DenseNetEncoder(torch.nn.Module):
         ValueError
             If an item has less than ``min_len`` of sound.
         """
-        del lengths
-        means = mean_over_windows(
-            valid_frames(
-                feats,
-                self.min_frames,
-                None if self.training else self.silence_range,
-            ),
-            self.window_frames,
-            self.encode_windows,
-            # A training batch is one lot: batch normalisation has to see all.
-            at_once=None if self.training else WINDOWS_AT_ONCE,
-        )
-        return F.normalize(means, dim=-1).unsqueeze(1)
+        return F.normalize(super().forward(feats, lengths), dim=-1)
 
     def encode_windows(self, windows: torch.Tensor) -> torch.Tensor:
         """Encode windows of the training length, each alone.

@@ -102,7 +102,7 @@ class LogMel(torch.nn.Module):
         hop_length: float = 10.0,
     ):
         super().__init__()
-        check_range("n_mels", n_mels, 1, 1024)
+        check_range("n_mels", n_mels, 1, 1024, whole=True)
         self.n_mels = n_mels
         check_range("win_length", win_length, 1, 1000, "ms")
         check_range("hop_length", hop_length, 1, 1000, "ms")

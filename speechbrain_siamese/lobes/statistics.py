@@ -9,7 +9,9 @@ speech it knows strangers better than a deep network, and it errs elsewhere.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from scipy.fft import dct
 from torch.nn import functional as F
 
 #: Cepstra whose correlations are taken.
@@ -44,10 +46,8 @@ def cosine_basis(bins: int, count: int) -> torch.Tensor:
     tensor([[ 0.7071],
             [-0.7071]])
     """
-    places = torch.arange(bins, dtype=torch.float64) + 0.5
-    waves = torch.arange(1, count + 1, dtype=torch.float64)
-    angles = torch.pi / bins * places[:, None] * waves[None]
-    return ((2 / bins) ** 0.5 * angles.cos()).float()
+    basis = dct(np.eye(bins), norm="ortho")[:, 1 : count + 1]
+    return torch.from_numpy(basis).float()
 
 
 def correlations(values: torch.Tensor) -> torch.Tensor:

@@ -11,10 +11,8 @@ import torch
 import torchvision
 from torch.nn import functional as F
 
-from speechbrain_siamese.lobes.densenet import WINDOWS_AT_ONCE
 from speechbrain_siamese.lobes.imagenet import imagenet_state, load_imagenet
-from speechbrain_siamese.lobes.windows import mean_over_windows, valid_frames
-from speechbrain_siamese.utils.ranges import check_range
+from speechbrain_siamese.lobes.windows import WindowEncoder
 
 #: Colours of a picture.
 _CHANNELS = 3
@@ -48,12 +46,11 @@ def as_picture(windows: torch.Tensor) -> torch.Tensor:
     return picture.expand(-1, _CHANNELS, -1, -1)
 
 
-class TwoTowerEncoder(torch.nn.Module):
+class TwoTowerEncoder(WindowEncoder):
     """Encode spectrogram images as the flattened maps of a DenseNet121.
 
-    Windows, padding and averaging are those of ``DenseNetEncoder``: nothing
-    depends on the other items of the batch. The embeddings have any length;
-    their Euclidean distance is what the design decides by.
+    The embeddings have any length; their Euclidean distance is what the design
+    decides by.
 
     Arguments
     ---------
@@ -92,16 +89,7 @@ class TwoTowerEncoder(torch.nn.Module):
         imagenet_weights: bool | str = False,
         min_len: float = 0.4,
     ):
-        super().__init__()
-        check_range("hop_length", hop_length, 1, 1000, "ms")
-        self.window_frames = round(1000 * window_len / hop_length)
-        self.min_frames = max(1, round(1000 * min_len / hop_length))
-        if n_mels < 32 or self.window_frames < 32:
-            raise ValueError(
-                f"n_mels is {n_mels} and window_len {window_len} s is "
-                f"{self.window_frames} frames of {hop_length} ms; both must be "
-                "at least 32, since a DenseNet halves its image five times"
-            )
+        super().__init__(n_mels, window_len, hop_length, min_len)
         self.trunk = torchvision.models.densenet121(weights=None).features
         self.start = "ImageNet" if imagenet_weights else "random start"
         if imagenet_weights:
@@ -118,39 +106,6 @@ class TwoTowerEncoder(torch.nn.Module):
             self.register_buffer(f"picture_{name}", colours, persistent=False)
         # Channels last is what the fast convolutions of CPUs and GPUs want.
         self.trunk.to(memory_format=torch.channels_last)
-
-    def forward(
-        self, feats: torch.Tensor, lengths: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Encode a batch of images.
-
-        Arguments
-        ---------
-        feats : torch.Tensor
-            Log-mel images, (batch, frames, bins), padding marked by the
-            feature module.
-        lengths : torch.Tensor
-            Relative lengths, (batch,). Part of SpeechBrain's calling
-            convention; the marks in the images are exact and decide.
-
-        Returns
-        -------
-        torch.Tensor
-            Embeddings of any length, (batch, 1, embedding_dim).
-
-        Raises
-        ------
-        ValueError
-            If an item has less than ``min_len`` of sound.
-        """
-        del lengths
-        return mean_over_windows(
-            valid_frames(feats, self.min_frames),
-            self.window_frames,
-            self.encode_windows,
-            # A training batch is one lot: batch normalisation has to see all.
-            at_once=None if self.training else WINDOWS_AT_ONCE,
-        ).unsqueeze(1)
 
     def encode_windows(self, windows: torch.Tensor) -> torch.Tensor:
         """Encode windows of the training length, each alone.

@@ -14,6 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 
 from speechbrain_siamese.lobes.features import frame_is_valid
+from speechbrain_siamese.utils.ranges import check_range
+
+#: Windows that are encoded together at inference: bounds memory.
+WINDOWS_AT_ONCE = 64
+
+#: Frames kept at both sides of a loud one: at 10 ms a frame the silence that
+#: preparation keeps, so that inference sees pauses of the length that training
+#: saw.
+CONTEXT = 10
 
 
 def frame_power(feats: torch.Tensor) -> torch.Tensor:
@@ -33,7 +42,10 @@ def frame_power(feats: torch.Tensor) -> torch.Tensor:
 
 
 def frame_is_loud(
-    power: torch.Tensor, valid: torch.Tensor, range_db: float, context: int = 10
+    power: torch.Tensor,
+    valid: torch.Tensor,
+    range_db: float,
+    context: int = CONTEXT,
 ) -> torch.Tensor:
     """Tell speech from pauses by the power of each frame.
 
@@ -49,9 +61,7 @@ def frame_is_loud(
     range_db : float
         Frames more than this many decibels below the item's level are quiet.
     context : int
-        Frames kept on both sides of a loud one. At 10 ms a frame the default
-        is the silence that preparation keeps, so that inference sees pauses
-        of the length that training saw.
+        Frames kept at both sides of a loud one.
 
     Returns
     -------
@@ -253,3 +263,114 @@ def mean_over_windows(
             for (_, weights), own in zip(pieces, parts, strict=True)
         ]
     )
+
+
+class WindowEncoder(torch.nn.Module):
+    """Encode images of any length, window by window.
+
+    Valid frames are cut into windows of the training length (the last one
+    aligned to the end), the windows' embeddings are averaged by the frames
+    that each adds. Nothing depends on the other items of the batch. Encoders
+    say in ``encode_windows`` what a window's embedding is.
+
+    Arguments
+    ---------
+    n_mels : int
+        Bins of the images; at least 32, since a DenseNet halves five times.
+    window_len : float
+        Seconds of a window: what training saw.
+    hop_length : float
+        Milliseconds between the images' frames.
+    min_len : float
+        Seconds; items with less are refused: too short to know a voice.
+    silence_range : float or None
+        At inference, frames quieter than this many decibels below the item's
+        level are left out, as preparation does with the training data. None
+        keeps all.
+
+    Raises
+    ------
+    ValueError
+        If an image of a window is too small.
+
+    Example
+    -------
+    >>> class Mean(WindowEncoder):
+    ...     def encode_windows(self, windows):
+    ...         return windows.mean(dim=1)
+    >>> encoder = Mean(n_mels=32, window_len=0.5, hop_length=10.0)
+    >>> encoder(torch.rand(2, 70, 32)).shape
+    torch.Size([2, 1, 32])
+    """
+
+    def __init__(
+        self,
+        n_mels: int,
+        window_len: float,
+        hop_length: float,
+        min_len: float = 0.4,
+        silence_range: float | None = None,
+    ):
+        super().__init__()
+        check_range("hop_length", hop_length, 1, 1000, "ms")
+        self.window_frames = round(1000 * window_len / hop_length)
+        self.min_frames = max(1, round(1000 * min_len / hop_length))
+        self.silence_range = silence_range
+        if n_mels < 32 or self.window_frames < 32:
+            raise ValueError(
+                f"n_mels is {n_mels} and window_len {window_len} s is "
+                f"{self.window_frames} frames of {hop_length} ms; both must be "
+                "at least 32, since a DenseNet halves its image five times"
+            )
+
+    def forward(
+        self, feats: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Encode a batch of images.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Log-mel images, (batch, frames, bins), padding marked by the
+            feature module.
+        lengths : torch.Tensor
+            Relative lengths, (batch,). Part of SpeechBrain's calling
+            convention; the marks in the images are exact and decide.
+
+        Returns
+        -------
+        torch.Tensor
+            Mean embeddings, (batch, 1, dim).
+
+        Raises
+        ------
+        ValueError
+            If an item has less than ``min_len`` of sound.
+        """
+        del lengths
+        return mean_over_windows(
+            valid_frames(
+                feats,
+                self.min_frames,
+                None if self.training else self.silence_range,
+            ),
+            self.window_frames,
+            self.encode_windows,
+            # A training batch is one lot: batch normalisation has to see all.
+            at_once=None if self.training else WINDOWS_AT_ONCE,
+        ).unsqueeze(1)
+
+    def encode_windows(self, windows: torch.Tensor) -> torch.Tensor:
+        """Encode windows of the training length, each alone.
+
+        Arguments
+        ---------
+        windows : torch.Tensor
+            (windows, window_frames, bins)
+
+        Returns
+        -------
+        torch.Tensor
+            (windows, dim), float32.
+        """
+        raise NotImplementedError

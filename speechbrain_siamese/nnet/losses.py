@@ -162,7 +162,7 @@ class ContrastiveLoss(torch.nn.Module):
         unit_length: bool = True,
     ):
         super().__init__()
-        limit = 2.0 if unit_length else float("inf")
+        limit = 2.0 if unit_length else torch.finfo().max
         if not 0 < margin <= limit:
             raise ValueError(
                 f"margin is {margin}, expected a number above 0"
@@ -226,7 +226,7 @@ class ContrastiveLoss(torch.nn.Module):
         return sum(means, start=losses.sum() * 0) / max(1, len(means))
 
 
-class PairContrastiveLoss(torch.nn.Module):
+class PairContrastiveLoss(ContrastiveLoss):
     """Contrastive loss, mean over the given pairs of a batch.
 
     Item ``i`` belongs to item ``i + half``. The embeddings may have any
@@ -246,57 +246,10 @@ class PairContrastiveLoss(torch.nn.Module):
     """
 
     def __init__(self, margin: float = 3.0):
-        super().__init__()
-        if not 0 < margin < float("inf"):
-            raise ValueError(f"margin is {margin}, expected a number above 0")
-        self.margin = margin
-
-    def forward(
-        self, embeddings: torch.Tensor, labels: torch.Tensor
-    ) -> torch.Tensor:
-        """Compute the loss of a batch.
-
-        Arguments
-        ---------
-        embeddings : torch.Tensor
-            (batch, dim)
-        labels : torch.Tensor
-            Speaker of each, (batch,).
-
-        Returns
-        -------
-        torch.Tensor
-            The loss, a scalar; 0 for an empty batch.
-
-        Raises
-        ------
-        ValueError
-            If the shapes are others, or the batch is odd.
-        """
-        return self.over_pairs(*self.pairs(embeddings, labels))
+        super().__init__(margin, unit_length=False)
 
     def pairs(
         self, embeddings: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Tell which pairs of a batch the loss compares: ``half_pairs``."""
         return half_pairs(embeddings, labels)
-
-    def over_pairs(
-        self, distances: torch.Tensor, same: torch.Tensor
-    ) -> torch.Tensor:
-        """Compute the loss of pairs whose distances are known.
-
-        Arguments
-        ---------
-        distances : torch.Tensor
-            (pairs,)
-        same : torch.Tensor
-            (pairs,), bool.
-
-        Returns
-        -------
-        torch.Tensor
-            The loss, a scalar.
-        """
-        losses = contrastive(distances, same, self.margin)
-        return losses.sum() / max(1, losses.numel())

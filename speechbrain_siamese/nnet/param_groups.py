@@ -146,7 +146,8 @@ def parameter_groups(
         if not 0 < factor <= 1000:
             raise ValueError(
                 f"lr_factors gives {name} {factor}, expected a number above "
-                "0; to keep weights as they are, name the module in frozen"
+                "0, up to 1000; to keep weights as they are, name the module "
+                "in frozen"
             )
     groups: dict[float, list[torch.nn.Parameter]] = {}
     for name, parameter in modules.named_parameters():

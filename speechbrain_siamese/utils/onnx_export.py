@@ -14,6 +14,7 @@ import torch
 
 from speechbrain_siamese.lobes.densenet import DenseNetEncoder
 from speechbrain_siamese.lobes.features import LogMel
+from speechbrain_siamese.lobes.windows import frame_is_loud, frame_power
 from speechbrain_siamese.utils.whole_file import whole_file
 
 #: Of ONNX's operators: onnxruntime 1.16 and newer know it.
@@ -84,7 +85,8 @@ class WaveformEncoder(torch.nn.Module):
         keep = frames[None] * self.hop < samples[:, None]
         enough = keep.sum(dim=1) >= self.encoder.min_frames
         if self.encoder.silence_range is not None:
-            keep = keep & self._is_loud(feats, keep)
+            power = frame_power(feats)
+            keep = frame_is_loud(power, keep, self.encoder.silence_range)
         windows, weights = self._windows(feats, keep)
         encoded = self.encoder.encode_windows(windows.flatten(0, 1))
         encoded = encoded.unflatten(0, (weights.shape[0], -1))
@@ -104,23 +106,6 @@ class WaveformEncoder(torch.nn.Module):
         mel = power.transpose(1, 2) @ self.filters
         frames = (wavs.shape[1] + self.hop - 1) // self.hop
         return mel[:, :frames].clamp(min=math.exp(self.floor)).log()
-
-    def _is_loud(self, feats, valid):
-        """As ``lobes.windows.frame_is_loud``, by sorting."""
-        power = torch.logsumexp(feats, dim=-1)
-        ordered = torch.where(valid, power, torch.inf).sort(dim=1).values
-        # The 95th percentile between its neighbours.
-        place = 0.95 * (valid.sum(dim=1, keepdim=True) - 1).clamp(min=0).float()
-        low = place.floor()
-        below = ordered.gather(1, low.long())
-        above = ordered.gather(1, place.ceil().long())
-        level = below + (above - below) * (place - low)
-        limit = level - self.encoder.silence_range * math.log(10) / 10
-        loud = ((power > limit) & valid).float()
-        near = torch.nn.functional.max_pool1d(
-            loud[:, None], kernel_size=21, stride=1, padding=10
-        )
-        return near[:, 0] > 0
 
     def _windows(self, feats, keep):
         """Windows of the frames to keep, and what each adds."""

@@ -7,7 +7,6 @@ import torch
 import torchvision
 from torch.nn import functional as F
 
-from speechbrain_siamese.lobes import densenet
 from speechbrain_siamese.lobes.densenet import (
     DEPTHS,
     DenseNetEncoder,
@@ -18,6 +17,9 @@ from speechbrain_siamese.lobes.features import PADDING, LogMel
 #: The smallest image that the trunk takes, for speed.
 SMALL = {"n_mels": 32, "window_len": 0.64}
 WINDOW = 64
+
+#: How many windows pass together at inference.
+AT_ONCE = "speechbrain_siamese.lobes.windows.WINDOWS_AT_ONCE"
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +106,7 @@ def test_windows_that_pass_in_several_lots_give_the_same(encoder, monkeypatch):
     feats = image(500)
     with torch.no_grad():
         at_once = encoder(feats)
-        monkeypatch.setattr(densenet, "WINDOWS_AT_ONCE", 3)
+        monkeypatch.setattr(AT_ONCE, 3)
         in_lots = encoder(feats)
     torch.testing.assert_close(in_lots, at_once, rtol=0, atol=1e-5)
 
@@ -253,7 +255,7 @@ def test_training_reaches_the_first_convolution():
 
 def test_any_number_of_clips_can_train(monkeypatch):
     """Windows pass in lots; a lot of one has no statistics to train on."""
-    monkeypatch.setattr(densenet, "WINDOWS_AT_ONCE", 4)
+    monkeypatch.setattr(AT_ONCE, 4)
     encoder = DenseNetEncoder(**SMALL, embedding_dim=16).train()
     assert encoder(image(WINDOW, items=5)).shape == (5, 1, 16)
 

@@ -11,17 +11,16 @@ from hyperpyyaml import load_hyperpyyaml
 from torch.nn import functional as F
 
 from speechbrain_siamese.dataio.splits import Session, split_sessions
-from speechbrain_siamese.lobes import two_tower
 from speechbrain_siamese.lobes.features import PADDING, LogMel
-from speechbrain_siamese.lobes.two_tower import (
-    TwoTowerEncoder,
-    as_picture,
-    mean_over_windows,
-)
+from speechbrain_siamese.lobes.two_tower import TwoTowerEncoder, as_picture
+from speechbrain_siamese.lobes.windows import mean_over_windows
 
 #: A small picture, 64 frames of 32 bins, for speed.
 SMALL = {"n_mels": 32, "window_len": 0.64, "hop_length": 10.0}
 WINDOW = 64
+
+#: How many windows pass together at inference.
+AT_ONCE = "speechbrain_siamese.lobes.windows.WINDOWS_AT_ONCE"
 
 RECIPE = Path(__file__).parents[2] / "hparams" / "siamese_two_tower.yaml"
 
@@ -166,7 +165,7 @@ def test_embeddings_are_not_brought_to_one_length(encoder):
 
 
 def test_training_reaches_the_first_convolution_and_is_one_lot(monkeypatch):
-    monkeypatch.setattr(two_tower, "WINDOWS_AT_ONCE", 1)
+    monkeypatch.setattr(AT_ONCE, 1)
     torch.manual_seed(0)
     # Maps of 1 x 1: a lot of one would have no statistics to train on.
     encoder = TwoTowerEncoder(32, 0.32, hop_length=10.0, min_len=0.3).train()
