@@ -195,7 +195,9 @@ def main() -> None:
                 for seed in options.seeds
             ]
         with ThreadPoolExecutor() as pool:
-            own = [found for found in pool.map(recorded, paths, make) if found]
+            minutes = [options.minutes if name in CHOICES else None] * len(make)
+            all_found = pool.map(recorded, paths, make, minutes)
+            own = [found for found in all_found if found]
         if own:
             runs[name] = own
     print(json.dumps(table(runs)))

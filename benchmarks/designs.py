@@ -277,7 +277,7 @@ def main() -> None:
                 options.work.resolve(),
                 options.minutes,
             )
-        found = recorded(RESULTS / f"{name}.json", make)
+        found = recorded(RESULTS / f"{name}.json", make, options.minutes)
         records += [found] if found else []
     print(json.dumps(table(records)))
 

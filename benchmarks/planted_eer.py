@@ -1,6 +1,6 @@
 """What mistakes in a corpus cost, and what is left once they are excluded.
 
-> python benchmarks/planted_eer.py --data=<folder> [--minutes=10]
+> python benchmarks/planted_eer.py --data=<folder> [--minutes=6]
 
 ``--data`` as for designs.py. The main job is trained on ``raw/`` three times,
 for the same time: with the mistakes of planted.py's first seed in it; without
@@ -129,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--work", type=Path, default=Path("results/planted"))
-    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--minutes", type=float, default=6)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     if options.data is None and not options.quick:
@@ -149,7 +149,7 @@ def main() -> None:
                 options.work.resolve(),
                 options.minutes,
             )
-        record = recorded(RESULTS / f"{name}.json", make)
+        record = recorded(RESULTS / f"{name}.json", make, options.minutes)
         if record is None:
             continue
         found = figures(record)

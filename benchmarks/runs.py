@@ -106,10 +106,13 @@ def _commit() -> str:
     ).stdout.strip()
 
 
-def recorded(path: Path, make: Callable[[], dict] | None) -> dict | None:
+def recorded(
+    path: Path, make: Callable[[], dict] | None, minutes: float | None = None
+) -> dict | None:
     """A record from its file; made and written where there is none.
 
-    With None for ``make`` a missing record stays missing.
+    With None for ``make`` a missing record stays missing. One that is not of
+    so many ``minutes`` ends the program: a table would mix both.
     """
     if not path.is_file():
         if make is None:
@@ -117,4 +120,10 @@ def recorded(path: Path, make: Callable[[], dict] | None) -> dict | None:
         made = make()
         with whole_file(path) as partial:
             partial.write_text(json.dumps(made, separators=(",", ":")) + "\n")
-    return json.loads(path.read_text())
+    found = json.loads(path.read_text())
+    if minutes and abs(found["minutes"] / minutes - 1) > 0.1:
+        raise SystemExit(
+            f"{path} is of {found['minutes']:.1f} minutes, asked for are "
+            f"{minutes:g}: give --minutes={found['minutes']:.0f}, or remove it"
+        )
+    return found
