@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -77,6 +78,17 @@ def test_a_gallery_from_first_to_last(siamese, clips):
     assert siamese("gallery", "remove", "C")[0] == 0
     code, text, _ = siamese("gallery", "list", "--json")
     assert [one["name"] for one in json.loads(text)["people"]] == ["A"]
+
+
+def test_names_are_found_however_they_are_typed(siamese, clips):
+    composed, apart = (
+        unicodedata.normalize(form, "José") for form in ("NFC", "NFD")
+    )
+    assert siamese("enroll", apart, clips["a1"])[0] == 0
+    code, text, _ = siamese("gallery", "rename", f" {apart} ", f"{apart} B")
+    assert (code, text) == (0, f"{composed} is now {composed} B\n")
+    code, text, _ = siamese("gallery", "remove", f"{apart} B ")
+    assert (code, text) == (0, f"{composed} B is removed\n")
 
 
 def test_a_gallery_is_made_anew_for_another_model(siamese, clips, tmp_path):

@@ -12,6 +12,7 @@ import math
 import re
 import sqlite3
 import time
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ from speechbrain_siamese.inference.gallery_file import (
     model_of,
     opened,
 )
+
+#: Letters of a name.
+LONGEST_NAME = 200
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -104,6 +108,41 @@ def weighted_voice(clips: Sequence[EnrolledClip]) -> np.ndarray:
     """
     total = sum(clip.weight * clip.embedding.astype(float) for clip in clips)
     return (total / max(np.linalg.norm(total), 1e-12)).astype(np.float32)
+
+
+def checked_name(name: str) -> str:
+    """A person's name as it is stored.
+
+    Arguments
+    ---------
+    name : str
+
+    Returns
+    -------
+    str
+        Normalised (NFC), without space at its ends.
+
+    Raises
+    ------
+    ValueError
+        If it is empty, too long, or holds control characters.
+
+    Example
+    -------
+    >>> checked_name(" सीता ")
+    'सीता'
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"a name is {name!r}, expected text")
+    name = unicodedata.normalize("NFC", name).strip()
+    # Formatting characters (Cf) are part of many scripts.
+    bad = any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
+    if not 0 < len(name) <= LONGEST_NAME or bad:
+        raise ValueError(
+            f"a name is {name[:50]!r}, expected 1 to {LONGEST_NAME} letters "
+            "without control characters"
+        )
+    return name
 
 
 class GalleryStore:

@@ -10,8 +10,11 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain_siamese.inference.gallery import Gallery, checked_name
-from speechbrain_siamese.inference.gallery_store import EnrolledClip
+from speechbrain_siamese.inference.gallery import Gallery
+from speechbrain_siamese.inference.gallery_store import (
+    EnrolledClip,
+    checked_name,
+)
 from speechbrain_siamese.inference.re_enrolment import re_enroll
 from speechbrain_siamese.inference.speaker import SiameseRecognition
 from speechbrain_siamese.processing.score_norm import Cohort
