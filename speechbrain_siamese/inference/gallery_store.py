@@ -54,7 +54,7 @@ class EnrolledClip:
     embedding : np.ndarray
         (dim,), float32, of length 1.
     audio : bytes or None
-        A FLAC file, where keeping it was asked for.
+        A FLAC file, where it was kept and is asked for.
     """
 
     digest: str
@@ -312,12 +312,14 @@ class GalleryStore:
                 names.append(name)
         return names, voices, changes
 
-    def clips(self, name: str) -> list[EnrolledClip]:
+    def clips(self, name: str, with_audio: bool = False) -> list[EnrolledClip]:
         """The clips of a person, oldest first.
 
         Arguments
         ---------
         name : str
+        with_audio : bool
+            Read also the audio that was kept, which may be much.
 
         Returns
         -------
@@ -325,7 +327,7 @@ class GalleryStore:
             Empty where nobody has that name.
         """
         with self._reading() as database:
-            return self._clips_of(database, name)
+            return self._clips_of(database, name, with_audio)
 
     def add(self, name: str, clips: Sequence[EnrolledClip]) -> int:
         """Enrol someone, or add clips to someone who is enrolled.
@@ -424,15 +426,17 @@ class GalleryStore:
     def _nobody(self, name):
         return ValueError(f"nobody called {name!r} is enrolled in {self.path}")
 
-    def _clips_of(self, database, name):
+    def _clips_of(self, database, name, with_audio=False):
         return [
             EnrolledClip(*row[:4], self._vector(row[4]), row[5])
             for row in self._rows(
                 database,
                 (str, (str, NoneType), float, float, bytes, (bytes, NoneType)),
-                "SELECT digest, source, seconds, weight, embedding, audio "
+                "SELECT digest, source, seconds, weight, embedding, "
+                "CASE WHEN ? THEN audio END "
                 "FROM clips JOIN people ON person = id WHERE name = ? "
                 "ORDER BY clips.rowid",
+                with_audio,
                 name,
             )
         ]

@@ -52,7 +52,7 @@ def re_enroll(
     rate = model.audio_normalizer.sample_rate
     for person in before.people():
         clips: list[Clip] = []
-        for clip in before.clips(person.name):
+        for clip in before.clips(person.name, with_audio=True):
             try:
                 clips.append(_found_again(clip, rate))
             except ValueError as error:

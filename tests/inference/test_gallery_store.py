@@ -48,10 +48,21 @@ def test_people_are_listed_by_name_and_clips_by_age(store):
     store.add("b", [clip("1", source="/x.wav", audio=b"flac"), clip("2")])
     store.add("a", [clip("1")])
     assert [person.name for person in store.people()] == ["a", "b"]
-    first, second = store.clips("b")
+    first, second = store.clips("b", with_audio=True)
     assert (first.source, first.audio) == ("/x.wav", b"flac")
     assert second.digest == "2"
     assert store.clips("nobody") == []
+
+
+def test_audio_is_read_only_where_asked_for(store):
+    store.add("sita", [clip("1", audio=b"flac")])
+    # Whoever reads it is told.
+    with sqlite3.connect(store.path) as database:
+        database.execute("UPDATE clips SET audio = 'spoilt'")
+    with pytest.raises(GalleryError, match="spoilt"):
+        store.clips("sita", with_audio=True)
+    assert store.add("sita", [clip("2")]) == 1
+    assert [one.audio for one in store.clips("sita")] == [None, None]
 
 
 def test_changes_count_what_changed(store):
