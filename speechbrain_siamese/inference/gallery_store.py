@@ -161,7 +161,8 @@ class GalleryStore:
     ------
     GalleryError
         If the file is no gallery, damaged, newer than this package, or holds
-        another model's embeddings.
+        another model's embeddings; of each method, too, as somebody may
+        replace the file.
 
     Example
     -------
@@ -210,7 +211,7 @@ class GalleryStore:
         return cls(path, *found)
 
     def _create(self):
-        with self._writing() as database:
+        with self._open("BEGIN IMMEDIATE") as database:
             for statement in filter(str.strip, TABLES.split(";")):
                 database.execute(statement)
             if not database.execute("SELECT count(*) FROM model").fetchone()[0]:
@@ -225,15 +226,8 @@ class GalleryStore:
     def _check(self):
         """Refuse a file that is no gallery of this model."""
         check_gallery(self.path)
-        with self._reading() as database:
-            found = model_of(database, self.path)
-        if found != (self.fingerprint, self.dim):
-            raise GalleryError(
-                f"{self.path} was made by another model ({found[0]}, "
-                f"{found[1]} numbers each; this one is {self.fingerprint}, "
-                f"{self.dim}): open it with that model's export, or make a new "
-                "one from its clips with re_enroll"
-            )
+        with self._reading():
+            pass
 
     @contextmanager
     def _open(self, begin: str) -> Iterator[sqlite3.Connection]:
@@ -245,12 +239,27 @@ class GalleryStore:
             yield database
             database.execute("COMMIT")
 
+    @contextmanager
+    def _open_ours(self, begin: str) -> Iterator[sqlite3.Connection]:
+        """The same of this model: the file may be replaced at any time."""
+        with self._open(begin) as database:
+            found = model_of(database, self.path)
+            if found != (self.fingerprint, self.dim):
+                raise GalleryError(
+                    f"{self.path} was made by another model ({found[0]}, "
+                    f"{found[1]} numbers each; this one is "
+                    f"{self.fingerprint}, {self.dim}): open it with that "
+                    "model's export, or make a new one from its clips with "
+                    "re_enroll"
+                )
+            yield database
+
     def _reading(self):
-        return self._open("BEGIN")
+        return self._open_ours("BEGIN")
 
     def _writing(self):
         # Asking for the lock at once cannot end in a deadlock of two readers.
-        return self._open("BEGIN IMMEDIATE")
+        return self._open_ours("BEGIN IMMEDIATE")
 
     def changes(self) -> int:
         """How often the gallery was changed, by anybody.

@@ -115,6 +115,30 @@ def test_another_models_gallery_is_refused(store):
     assert GalleryStore.any_model(store.path).fingerprint == "f1"
 
 
+@pytest.mark.parametrize("other", [("f2", 2), ("f1", 3)])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.changes(),
+        lambda store: store.people(),
+        lambda store: store.voices(),
+        lambda store: store.clips("sita"),
+        lambda store: store.add("sita", [clip("2")]),
+        lambda store: store.rename("sita", "anna"),
+        lambda store: store.remove("sita"),
+    ],
+)
+def test_a_file_that_another_models_has_replaced_is_refused(store, other, ask):
+    store.add("sita", [clip("1")])
+    new = GalleryStore(store.path.with_name("new.sqlite"), *other)
+    new.add("sita", [clip("1", np.ones(other[1], dtype=np.float32))])
+    new.path.replace(store.path)
+    kept = store.path.read_bytes()
+    with pytest.raises(GalleryError, match="made by another model"):
+        ask(store)
+    assert store.path.read_bytes() == kept
+
+
 def test_files_that_are_no_gallery(tmp_path):
     text = tmp_path / "notes.txt"
     text.write_text("x" * 5000)
