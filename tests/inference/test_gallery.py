@@ -288,6 +288,42 @@ def test_another_model_enrols_again_from_the_paths(
         assert database.execute("SELECT count(*) FROM clips").fetchone() == (4,)
 
 
+def test_audio_that_was_kept_stays_over_many_models(
+    gallery, clips, model, tmp_path, monkeypatch
+):
+    file = tmp_path / "a.wav"
+    file.write_bytes(Path(str(clips[0][0])).read_bytes())
+    gallery.enroll("kept", [file, model.load_audio(clips[0][1])], True)
+    gallery.enroll("not kept", clips[1][0])
+    path = gallery.store.path
+    for number in range(2):
+        before = gallery.store.clips("kept", with_audio=True)
+        monkeypatch.setitem(model.__dict__, "fingerprint", f"model {number}")
+        gallery, lost = re_enroll(model, path, tmp_path / f"{number}.sqlite")
+        path = gallery.store.path
+        assert lost == {}
+        after = gallery.store.clips("kept", with_audio=True)
+        # Of the file as it is read anew, of the other the very bytes.
+        assert [one.audio for one in after] == [one.audio for one in before]
+        assert [one.source for one in after] == [str(file), None]
+        (other,) = gallery.store.clips("not kept", with_audio=True)
+        assert other.audio is None
+    file.unlink()
+    _, lost = re_enroll(model, path, tmp_path / "last.sqlite")
+    assert lost == {}
+
+
+def test_names_that_enrolment_would_refuse_are_lost_alone(
+    gallery, clips, model, tmp_path
+):
+    gallery.enroll("a", clips[0][0])
+    (clip,) = gallery.store.clips("a")
+    gallery.store.add("x" * 201, [clip])
+    again, lost = re_enroll(model, gallery.store.path, tmp_path / "new.sqlite")
+    assert [person.name for person in again.list()] == ["a"]
+    assert lost.keys() == {"x" * 201}
+
+
 def test_names(gallery, clips):
     gallery.enroll(" सीता\u0301 ", clips[0][0])
     assert gallery.list()[0].name == checked_name("सीता\u0301")
