@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -117,6 +118,22 @@ def test_one_bad_file_does_not_stop_the_others(siamese, clips, tmp_path):
     with np.load(output) as found:
         assert found["files"].tolist() == [clips["a1"], clips["b1"]]
         assert found["embeddings"].shape == (2, 64)
+
+
+def test_file_names_that_are_no_text_are_told(siamese, clips, tmp_path):
+    bad = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav")
+    try:
+        shutil.copy(clips["a1"], bad)
+    except OSError:
+        pytest.skip("the file system takes text only")
+    code, text, errors = siamese("enroll", "--json", "A", bad, clips["a1"])
+    assert code == 0
+    (reason,) = json.loads(text)["refused"].values()
+    assert "rename the file or folder" in reason
+    assert "refused:" in errors
+    code, text, _ = siamese("identify", bad)
+    assert code in (0, 1)
+    assert text.splitlines()[0].startswith(f"{tmp_path}/\ufffd.wav: ")
 
 
 def test_changes_are_seconds(siamese, clips):

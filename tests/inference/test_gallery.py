@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -202,6 +203,18 @@ def test_unusable_clips_are_refused_with_a_reason(gallery, clips, tmp_path):
         strict=True,
     ):
         assert any(part in reason for part in expected.split("|")), reason
+
+
+def test_a_path_that_is_no_text_costs_its_clip_only(gallery, clips, tmp_path):
+    bad = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav")
+    try:
+        Path(bad).write_bytes(Path(str(clips[0][0])).read_bytes())
+    except OSError:
+        pytest.skip("the file system takes text only")
+    done = gallery.enroll("a", [bad, clips[0][1]])
+    assert done.added == 1
+    assert done.refused.keys() == {bad}
+    assert "rename the file or folder" in done.refused[bad]
 
 
 def test_nobody_is_enrolled_without_a_usable_clip(gallery, tmp_path):
