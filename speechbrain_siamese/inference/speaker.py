@@ -97,20 +97,15 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
         Raises
         ------
         ValueError
-            If an item is too short or silent.
+            If an item is too short, silent, or holds NaN or infinite samples.
         """
         self.mods.eval()
-        silent = (wavs == 0).reshape(-1, wavs.shape[-1]).all(dim=-1)
-        if silent.any():
-            raise ValueError(
-                f"item {int(silent.nonzero()[0])} of the batch is silent: it "
-                "holds zeros only, so there is no voice to know"
-            )
         if wav_lens is not None:
             # The encoder finds the end of an item by its trailing zeros.
             ends = (wav_lens.to(wavs.device) * wavs.shape[-1]).round()
             positions = torch.arange(wavs.shape[-1], device=wavs.device)
             wavs = wavs.masked_fill(positions >= ends[:, None], 0.0)
+        _check_sound(wavs)
         # SpeechBrain makes the context of ``precision``, and leaves it at that.
         with self.inference_ctx:
             return super().encode_batch(wavs, wav_lens, normalize).float()
@@ -141,6 +136,11 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
             ``euclidean``, the distance with its sign turned round.
         prediction : torch.Tensor
             True for one voice, (batch, 1), bool.
+
+        Raises
+        ------
+        ValueError
+            As ``encode_batch``.
         """
         return self._decide(
             self.encode_batch(wavs1, wav1_lens),
@@ -300,4 +300,23 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
                 self.hparams.normalised_slope,
                 self.hparams.normalised_intercept,
             ),
+        )
+
+
+def _check_sound(wavs):
+    """Refuse items without any sound, and those that are no numbers."""
+    items = wavs.reshape(-1, wavs.shape[-1])
+    broken = ~items.isfinite().all(dim=-1)
+    if broken.any():
+        # Their frames would be left out as if they were padding.
+        raise ValueError(
+            f"item {int(broken.nonzero()[0])} of the batch holds NaN or "
+            "infinite samples, expected finite ones: look at how they were "
+            "read or computed"
+        )
+    silent = (items == 0).all(dim=-1)
+    if silent.any():
+        raise ValueError(
+            f"item {int(silent.nonzero()[0])} of the batch is silent: it "
+            "holds zeros only, so there is no voice to know"
         )
