@@ -152,10 +152,13 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
         """Score of each pair of embeddings, and whether it is one voice."""
         if threshold is None:
             threshold = self.hparams.threshold
-        if self.measure == "euclidean":
-            score = -torch.linalg.vector_norm(first - second, dim=-1)
-        else:
-            score = self.similarity(first, second)
+        # As SpeechBrain does, one may be held against many.
+        pairs = torch.broadcast_tensors(first[:, 0], second[:, 0])
+        rows = np.arange(len(pairs[0]))
+        scores = MEASURES[self.measure](
+            torch.cat(pairs).cpu(), rows, rows + len(rows)
+        )
+        score = torch.from_numpy(scores)[:, None].to(first.device)
         return score, score > threshold
 
     def verify_files(
@@ -172,16 +175,21 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
         path_x, path_y : str or Path
             As for ``load_audio``.
         threshold : float or None
-            Cosine above which they are one voice; None for the export's own.
+            Score above which they are one voice; None for the export's own.
         savedir : str, Path or None
             Where fetched files are put.
 
         Returns
         -------
         score : torch.Tensor
-            Cosine similarity, (1,).
+            As of ``verify_batch``, (1,).
         prediction : torch.Tensor
             True for one voice, (1,), bool.
+
+        Raises
+        ------
+        ValueError
+            As ``embed_file``.
         """
         score, prediction = self._decide(
             self.embed_file(path_x, savedir),
@@ -266,7 +274,7 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
 
     @property
     def decision(self) -> Decision:
-        """Threshold and calibration of cosines, as training chose them.
+        """Threshold and calibration of scores, as training chose them.
 
         Raises
         ------
