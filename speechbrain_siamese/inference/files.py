@@ -145,7 +145,7 @@ class FileReading:
         Raises
         ------
         ValueError
-            If no file at all can be embedded.
+            If no file is given, or none at all can be embedded.
         """
         names = [str(path) for path in dict.fromkeys(paths)]
         found, unusable = embed_files(self, [Path(name) for name in names])
