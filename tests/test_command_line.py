@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -79,6 +81,17 @@ def test_a_gallery_from_first_to_last(siamese, clips):
     assert [one["name"] for one in json.loads(text)["people"]] == ["A"]
 
 
+def test_names_are_found_however_they_are_typed(siamese, clips):
+    composed, apart = (
+        unicodedata.normalize(form, "José") for form in ("NFC", "NFD")
+    )
+    assert siamese("enroll", apart, clips["a1"])[0] == 0
+    code, text, _ = siamese("gallery", "rename", f" {apart} ", f"{apart} B")
+    assert (code, text) == (0, f"{composed} is now {composed} B\n")
+    code, text, _ = siamese("gallery", "remove", f"{apart} B ")
+    assert (code, text) == (0, f"{composed} B is removed\n")
+
+
 def test_a_gallery_is_made_anew_for_another_model(siamese, clips, tmp_path):
     siamese("enroll", "A", clips["a1"])
     code, text, _ = siamese("gallery", "re-enroll", tmp_path / "new.sqlite")
@@ -105,6 +118,22 @@ def test_one_bad_file_does_not_stop_the_others(siamese, clips, tmp_path):
     with np.load(output) as found:
         assert found["files"].tolist() == [clips["a1"], clips["b1"]]
         assert found["embeddings"].shape == (2, 64)
+
+
+def test_file_names_that_are_no_text_are_told(siamese, clips, tmp_path):
+    bad = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav")
+    try:
+        shutil.copy(clips["a1"], bad)
+    except OSError:
+        pytest.skip("the file system takes text only")
+    code, text, errors = siamese("enroll", "--json", "A", bad, clips["a1"])
+    assert code == 0
+    (reason,) = json.loads(text)["refused"].values()
+    assert "rename the file or folder" in reason
+    assert "refused:" in errors
+    code, text, _ = siamese("identify", bad)
+    assert code in (0, 1)
+    assert text.splitlines()[0].startswith(f"{tmp_path}/\ufffd.wav: ")
 
 
 def test_changes_are_seconds(siamese, clips):

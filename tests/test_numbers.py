@@ -201,6 +201,31 @@ def test_a_recording_that_is_not_finite_is_refused_everywhere(
     assert "NaN or infinite samples" in unusable[str(path)]
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_samples_that_are_no_numbers_are_told_of_waveforms(model, tiny, bad):
+    good = torch.from_numpy(tiny.voice(0, 9, 4.0))
+    wavs = torch.stack([good, good])
+    wavs[1, -1] = bad
+    for ask in (
+        model.encode_batch,
+        functools.partial(model.verify_batch, good),
+    ):
+        with pytest.raises(ValueError, match="item 1 of the batch holds NaN"):
+            ask(wavs)
+    # Behind the end of an item there may be anything.
+    ends = torch.tensor([1.0, 0.9])
+    found = model.encode_batch(wavs, ends)
+    wavs[1, -1] = 0
+    assert torch.equal(found, model.encode_batch(wavs, ends))
+
+
+def test_sound_behind_the_end_of_an_item_is_none(model, tiny):
+    wavs = torch.from_numpy(tiny.voice(0, 9, 4.0)).repeat(2, 1)
+    wavs[1, : wavs.shape[1] // 2] = 0
+    with pytest.raises(ValueError, match="item 1 of the batch is silent"):
+        model.encode_batch(wavs, torch.tensor([1.0, 0.5]))
+
+
 def collapsing(folder, trained):
     """An export whose encoder says the same of everybody."""
     export = shutil.copytree(trained / "export", folder / "start" / "export")

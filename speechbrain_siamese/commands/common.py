@@ -72,7 +72,9 @@ def open_model(source: str, trust: bool = False):
 
 def tell(found: dict, as_json: bool, text: str) -> None:
     """Print an answer for a program or for a person."""
-    click.echo(json.dumps(found, ensure_ascii=False) if as_json else text)
+    answer = json.dumps(found, ensure_ascii=False) if as_json else text
+    # It names files, whose names need not be UTF-8.
+    click.echo(click.format_filename(answer))
 
 
 def each_file(

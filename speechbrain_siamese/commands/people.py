@@ -136,6 +136,9 @@ def remove(gallery_path, name):
 
     Example: siamese gallery remove --gallery=people.sqlite Sita
     """
+    from speechbrain_siamese.inference.gallery_store import checked_name
+
+    name = checked_name(name)
     open_store(gallery_path).remove(name)
     click.echo(f"{name} is removed")
 
@@ -150,9 +153,10 @@ def rename(gallery_path, old, new):
 
     Example: siamese gallery rename --gallery=people.sqlite Sita "Sita Devi"
     """
-    from speechbrain_siamese.inference.gallery import checked_name
+    from speechbrain_siamese.inference.gallery_store import checked_name
 
-    open_store(gallery_path).rename(old, checked_name(new))
+    old, new = checked_name(old), checked_name(new)
+    open_store(gallery_path).rename(old, new)
     click.echo(f"{old} is now {new}")
 
 

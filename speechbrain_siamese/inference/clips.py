@@ -86,8 +86,9 @@ def clip_to_enroll(
     Raises
     ------
     ValueError
-        If it is no audio, silent, or too short.
+        If it is no audio, silent, or too short, or its path is no text.
     """
+    source = None if is_waveform(clip) else _path_text(clip)
     rate, digest = model.audio_normalizer.sample_rate, hashlib.sha256()
 
     def blocks() -> Iterator[np.ndarray]:
@@ -101,7 +102,7 @@ def clip_to_enroll(
         raise ValueError("it is silent: there is no voice to know")
     return EnrolledClip(
         digest=digest.hexdigest(),
-        source=None if is_waveform(clip) else str(Path(clip).absolute()),
+        source=source,
         seconds=quality.seconds,
         weight=quality.weight,
         embedding=embed_clip(model, clip).numpy(),
@@ -240,6 +241,19 @@ def from_flac(audio: bytes, sample_rate: int) -> np.ndarray:
     if rate == sample_rate:
         return sound
     return soxr.resample(sound, rate, sample_rate)
+
+
+def _path_text(clip: str | Path) -> str:
+    """Absolute path of a file, as a gallery keeps it."""
+    path = str(Path(clip).absolute())
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"its path is {path!r}, which a gallery cannot keep: expected "
+            "UTF-8, so rename the file or folder"
+        ) from error
+    return path
 
 
 def _flac(clip: Clip, rate: int) -> bytes:

@@ -149,8 +149,10 @@ def embed_files(
     Raises
     ------
     ValueError
-        If no file at all can be embedded.
+        If no file is given, or none at all can be embedded.
     """
+    if not paths:
+        raise ValueError("no file is given: expected one or more to embed")
     keys: list[dict[float | None, str]] = [{} for _ in paths]
     unusable: dict[int, str] = {}
     found = {} if cache is None else cache.found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,11 +50,14 @@ class FileReading:
         Arguments
         ---------
         path : str or Path
-            Local file of any format, or what SpeechBrain can fetch: a URL or
-            ``<user>/<repository>/<file>`` on the hub.
+            Local file of any format. A text, but no ``Path``, may also be
+            what SpeechBrain can fetch: a URL, or
+            ``<user>/<repository>/<file>`` on the hub, where the first part is
+            nothing that lies here.
         savedir : str, Path or None
             Where a fetched file is put. Local files are read where they are,
-            so that two of the same name do not collide.
+            and fetched ones named by their whole address, so that two of the
+            same name do not collide.
 
         Returns
         -------
@@ -62,7 +67,7 @@ class FileReading:
         Raises
         ------
         ValueError
-            If the file is missing or is no audio.
+            If the file is missing, cannot be fetched or is no audio.
         """
         samples = decode(
             self._local(path, savedir), self.audio_normalizer.sample_rate
@@ -71,14 +76,21 @@ class FileReading:
 
     def _local(self, path: str | Path, savedir: str | Path | None) -> Path:
         """Where a file is on this machine; it is fetched if need be."""
-        local = Path(path)
-        parts = local.parts
-        in_hub = len(parts) == 3 and not Path(parts[0]).exists()
-        if "://" in str(path) or in_hub:
-            # A URL, or <user>/<repository>/<file> on the hub.
-            source, name = split_path(str(path))
-            local = Path(fetch(name, source=source, savedir=savedir))
-        return local
+        if not _is_remote(path):
+            return Path(path)
+        source, name = split_path(path)
+        # SpeechBrain takes whatever has the name for the file that it fetched
+        # before: files of one name from two places need two.
+        digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+        try:
+            return Path(fetch(name, source, savedir, f"{digest}-{name}"))
+        except (ValueError, OSError) as error:
+            reason = (
+                "cannot be fetched"
+                if "://" in path
+                else "no such file here, and not on the hub"
+            )
+            raise ValueError(f"{path}: {reason}: {error}") from error
 
     def embed_file(
         self, path: str | Path, savedir: str | Path | None = None
@@ -104,7 +116,8 @@ class FileReading:
         Raises
         ------
         ValueError
-            If the file is no audio, silent, or too short.
+            If the file is missing, cannot be fetched, is no audio, silent, or
+            too short.
         """
         if not batches_exactly(self):
             return self.encode_batch(self.load_audio(path, savedir)[None])
@@ -132,7 +145,7 @@ class FileReading:
         Raises
         ------
         ValueError
-            If no file at all can be embedded.
+            If no file is given, or none at all can be embedded.
         """
         names = [str(path) for path in dict.fromkeys(paths)]
         found, unusable = embed_files(self, [Path(name) for name in names])
@@ -359,3 +372,14 @@ class FileReading:
             raise
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+
+
+def _is_remote(path: str | Path) -> bool:
+    """Whether a file is a URL, or ``<user>/<repository>/<file>`` on the hub.
+
+    A ``Path`` is of this machine, also where it has three parts.
+    """
+    if not isinstance(path, str):
+        return False
+    first, *others = path.split("/")
+    return "://" in path or (len(others) == 2 and not Path(first).exists())

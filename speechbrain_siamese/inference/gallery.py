@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from speechbrain_siamese.inference.gallery_store import (
     EnrolledClip,
     GalleryStore,
     Person,
+    checked_name,
     weighted_voice,
 )
 from speechbrain_siamese.inference.identification import (
@@ -43,9 +43,6 @@ CANDIDATES = 100
 
 #: Probability above which somebody is named.
 LIKELY = 0.5
-
-#: Letters of a name.
-LONGEST_NAME = 200
 
 
 @dataclass
@@ -363,38 +360,3 @@ class Gallery:
                 search = SEARCHES[self.index](voices) if names else None
                 self._loaded = (changes, names, search)
             return self._loaded
-
-
-def checked_name(name: str) -> str:
-    """A person's name as it is stored.
-
-    Arguments
-    ---------
-    name : str
-
-    Returns
-    -------
-    str
-        Normalised (NFC), without space at its ends.
-
-    Raises
-    ------
-    ValueError
-        If it is empty, too long, or holds control characters.
-
-    Example
-    -------
-    >>> checked_name(" सीता ")
-    'सीता'
-    """
-    if not isinstance(name, str):
-        raise ValueError(f"a name is {name!r}, expected text")
-    name = unicodedata.normalize("NFC", name).strip()
-    # Formatting characters (Cf) are part of many scripts.
-    bad = any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
-    if not 0 < len(name) <= LONGEST_NAME or bad:
-        raise ValueError(
-            f"a name is {name[:50]!r}, expected 1 to {LONGEST_NAME} letters "
-            "without control characters"
-        )
-    return name

@@ -12,6 +12,7 @@ import math
 import re
 import sqlite3
 import time
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ from speechbrain_siamese.inference.gallery_file import (
     model_of,
     opened,
 )
+
+#: Letters of a name.
+LONGEST_NAME = 200
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -50,7 +54,7 @@ class EnrolledClip:
     embedding : np.ndarray
         (dim,), float32, of length 1.
     audio : bytes or None
-        A FLAC file, where keeping it was asked for.
+        A FLAC file, where it was kept and is asked for.
     """
 
     digest: str
@@ -106,6 +110,41 @@ def weighted_voice(clips: Sequence[EnrolledClip]) -> np.ndarray:
     return (total / max(np.linalg.norm(total), 1e-12)).astype(np.float32)
 
 
+def checked_name(name: str) -> str:
+    """A person's name as it is stored.
+
+    Arguments
+    ---------
+    name : str
+
+    Returns
+    -------
+    str
+        Normalised (NFC), without space at its ends.
+
+    Raises
+    ------
+    ValueError
+        If it is empty, too long, or holds control characters.
+
+    Example
+    -------
+    >>> checked_name(" सीता ")
+    'सीता'
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"a name is {name!r}, expected text")
+    name = unicodedata.normalize("NFC", name).strip()
+    # Formatting characters (Cf) are part of many scripts.
+    bad = any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
+    if not 0 < len(name) <= LONGEST_NAME or bad:
+        raise ValueError(
+            f"a name is {name[:50]!r}, expected 1 to {LONGEST_NAME} letters "
+            "without control characters"
+        )
+    return name
+
+
 class GalleryStore:
     """Open a gallery's file, or make it.
 
@@ -122,7 +161,8 @@ class GalleryStore:
     ------
     GalleryError
         If the file is no gallery, damaged, newer than this package, or holds
-        another model's embeddings.
+        another model's embeddings; of each method, too, as somebody may
+        replace the file.
 
     Example
     -------
@@ -171,7 +211,7 @@ class GalleryStore:
         return cls(path, *found)
 
     def _create(self):
-        with self._writing() as database:
+        with self._open("BEGIN IMMEDIATE") as database:
             for statement in filter(str.strip, TABLES.split(";")):
                 database.execute(statement)
             if not database.execute("SELECT count(*) FROM model").fetchone()[0]:
@@ -186,15 +226,8 @@ class GalleryStore:
     def _check(self):
         """Refuse a file that is no gallery of this model."""
         check_gallery(self.path)
-        with self._reading() as database:
-            found = model_of(database, self.path)
-        if found != (self.fingerprint, self.dim):
-            raise GalleryError(
-                f"{self.path} was made by another model ({found[0]}, "
-                f"{found[1]} numbers each; this one is {self.fingerprint}, "
-                f"{self.dim}): open it with that model's export, or make a new "
-                "one from its clips with re_enroll"
-            )
+        with self._reading():
+            pass
 
     @contextmanager
     def _open(self, begin: str) -> Iterator[sqlite3.Connection]:
@@ -206,12 +239,27 @@ class GalleryStore:
             yield database
             database.execute("COMMIT")
 
+    @contextmanager
+    def _open_ours(self, begin: str) -> Iterator[sqlite3.Connection]:
+        """The same of this model: the file may be replaced at any time."""
+        with self._open(begin) as database:
+            found = model_of(database, self.path)
+            if found != (self.fingerprint, self.dim):
+                raise GalleryError(
+                    f"{self.path} was made by another model ({found[0]}, "
+                    f"{found[1]} numbers each; this one is "
+                    f"{self.fingerprint}, {self.dim}): open it with that "
+                    "model's export, or make a new one from its clips with "
+                    "re_enroll"
+                )
+            yield database
+
     def _reading(self):
-        return self._open("BEGIN")
+        return self._open_ours("BEGIN")
 
     def _writing(self):
         # Asking for the lock at once cannot end in a deadlock of two readers.
-        return self._open("BEGIN IMMEDIATE")
+        return self._open_ours("BEGIN IMMEDIATE")
 
     def changes(self) -> int:
         """How often the gallery was changed, by anybody.
@@ -273,12 +321,14 @@ class GalleryStore:
                 names.append(name)
         return names, voices, changes
 
-    def clips(self, name: str) -> list[EnrolledClip]:
+    def clips(self, name: str, with_audio: bool = False) -> list[EnrolledClip]:
         """The clips of a person, oldest first.
 
         Arguments
         ---------
         name : str
+        with_audio : bool
+            Read also the audio that was kept, which may be much.
 
         Returns
         -------
@@ -286,7 +336,7 @@ class GalleryStore:
             Empty where nobody has that name.
         """
         with self._reading() as database:
-            return self._clips_of(database, name)
+            return self._clips_of(database, name, with_audio)
 
     def add(self, name: str, clips: Sequence[EnrolledClip]) -> int:
         """Enrol someone, or add clips to someone who is enrolled.
@@ -385,15 +435,17 @@ class GalleryStore:
     def _nobody(self, name):
         return ValueError(f"nobody called {name!r} is enrolled in {self.path}")
 
-    def _clips_of(self, database, name):
+    def _clips_of(self, database, name, with_audio=False):
         return [
             EnrolledClip(*row[:4], self._vector(row[4]), row[5])
             for row in self._rows(
                 database,
                 (str, (str, NoneType), float, float, bytes, (bytes, NoneType)),
-                "SELECT digest, source, seconds, weight, embedding, audio "
+                "SELECT digest, source, seconds, weight, embedding, "
+                "CASE WHEN ? THEN audio END "
                 "FROM clips JOIN people ON person = id WHERE name = ? "
                 "ORDER BY clips.rowid",
+                with_audio,
                 name,
             )
         ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speechbrain_siamese.inference.clips import Clip, from_flac
+from speechbrain_siamese.inference.clips import clip_to_enroll, from_flac
 from speechbrain_siamese.inference.gallery import Gallery
 from speechbrain_siamese.inference.gallery_store import (
     EnrolledClip,
     GalleryStore,
+    checked_name,
 )
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ def re_enroll(
 ) -> tuple[Gallery, dict[str, dict[str, str]]]:
     """Make a gallery anew with another model, from its stored source paths.
 
-    The old gallery stays as it is.
+    The old gallery stays as it is; audio that it keeps, the new one keeps, too.
 
     Arguments
     ---------
@@ -49,31 +51,36 @@ def re_enroll(
     before = GalleryStore.any_model(old)
     gallery = Gallery(model, new)
     lost: dict[str, dict[str, str]] = {}
-    rate = model.audio_normalizer.sample_rate
     for person in before.people():
-        clips: list[Clip] = []
-        for clip in before.clips(person.name):
-            try:
-                clips.append(_found_again(clip, rate))
-            except ValueError as error:
-                label = clip.source or f"waveform {clip.digest[:8]}"
-                lost.setdefault(person.name, {})[label] = str(error)
         try:
-            done = gallery.enroll(person.name, clips)
-            refused = done.refused
+            name = checked_name(person.name)
         except ValueError as error:
-            refused = {"all": str(error)}
-        if refused:
-            lost.setdefault(person.name, {}).update(refused)
+            lost[person.name] = {"all": str(error)}
+            continue
+        reasons, again = {}, []
+        for clip in before.clips(person.name, with_audio=True):
+            try:
+                again.append(_embedded_again(model, clip))
+            except (ValueError, OSError) as error:
+                label = clip.source or f"waveform {clip.digest[:8]}"
+                reasons[label] = str(error)
+        gallery.store.add(name, again)
+        if reasons:
+            lost[person.name] = reasons
     return gallery, lost
 
 
-def _found_again(clip: EnrolledClip, sample_rate: int) -> Clip:
-    """A clip's file, or its samples where they were kept."""
+def _embedded_again(
+    model: SiameseRecognition, clip: EnrolledClip
+) -> EnrolledClip:
+    """A clip as this model hears its file, or its samples if they were kept."""
     if clip.source and _is_file(clip.source):
-        return clip.source
+        return clip_to_enroll(model, clip.source, bool(clip.audio))[0]
     if clip.audio:
-        return from_flac(clip.audio, sample_rate)
+        sound = from_flac(clip.audio, model.audio_normalizer.sample_rate)
+        found, _ = clip_to_enroll(model, sound, keep_audio=False)
+        # As it was kept, not at this model's rate: the next may hear more.
+        return replace(found, audio=clip.audio)
     raise ValueError("no such file" if clip.source else "it was not kept")
 
 

@@ -97,20 +97,15 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
         Raises
         ------
         ValueError
-            If an item is too short or silent.
+            If an item is too short, silent, or holds NaN or infinite samples.
         """
         self.mods.eval()
-        silent = (wavs == 0).reshape(-1, wavs.shape[-1]).all(dim=-1)
-        if silent.any():
-            raise ValueError(
-                f"item {int(silent.nonzero()[0])} of the batch is silent: it "
-                "holds zeros only, so there is no voice to know"
-            )
         if wav_lens is not None:
             # The encoder finds the end of an item by its trailing zeros.
             ends = (wav_lens.to(wavs.device) * wavs.shape[-1]).round()
             positions = torch.arange(wavs.shape[-1], device=wavs.device)
             wavs = wavs.masked_fill(positions >= ends[:, None], 0.0)
+        _check_sound(wavs)
         # SpeechBrain makes the context of ``precision``, and leaves it at that.
         with self.inference_ctx:
             return super().encode_batch(wavs, wav_lens, normalize).float()
@@ -141,6 +136,11 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
             ``euclidean``, the distance with its sign turned round.
         prediction : torch.Tensor
             True for one voice, (batch, 1), bool.
+
+        Raises
+        ------
+        ValueError
+            As ``encode_batch``.
         """
         return self._decide(
             self.encode_batch(wavs1, wav1_lens),
@@ -152,10 +152,13 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
         """Score of each pair of embeddings, and whether it is one voice."""
         if threshold is None:
             threshold = self.hparams.threshold
-        if self.measure == "euclidean":
-            score = -torch.linalg.vector_norm(first - second, dim=-1)
-        else:
-            score = self.similarity(first, second)
+        # As SpeechBrain does, one may be held against many.
+        pairs = torch.broadcast_tensors(first[:, 0], second[:, 0])
+        rows = np.arange(len(pairs[0]))
+        scores = MEASURES[self.measure](
+            torch.cat(pairs).cpu(), rows, rows + len(rows)
+        )
+        score = torch.from_numpy(scores)[:, None].to(first.device)
         return score, score > threshold
 
     def verify_files(
@@ -172,16 +175,21 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
         path_x, path_y : str or Path
             As for ``load_audio``.
         threshold : float or None
-            Cosine above which they are one voice; None for the export's own.
+            Score above which they are one voice; None for the export's own.
         savedir : str, Path or None
             Where fetched files are put.
 
         Returns
         -------
         score : torch.Tensor
-            Cosine similarity, (1,).
+            As of ``verify_batch``, (1,).
         prediction : torch.Tensor
             True for one voice, (1,), bool.
+
+        Raises
+        ------
+        ValueError
+            As ``embed_file``.
         """
         score, prediction = self._decide(
             self.embed_file(path_x, savedir),
@@ -266,7 +274,7 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
 
     @property
     def decision(self) -> Decision:
-        """Threshold and calibration of cosines, as training chose them.
+        """Threshold and calibration of scores, as training chose them.
 
         Raises
         ------
@@ -300,4 +308,23 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
                 self.hparams.normalised_slope,
                 self.hparams.normalised_intercept,
             ),
+        )
+
+
+def _check_sound(wavs):
+    """Refuse items without any sound, and those that are no numbers."""
+    items = wavs.reshape(-1, wavs.shape[-1])
+    broken = ~items.isfinite().all(dim=-1)
+    if broken.any():
+        # Their frames would be left out as if they were padding.
+        raise ValueError(
+            f"item {int(broken.nonzero()[0])} of the batch holds NaN or "
+            "infinite samples, expected finite ones: look at how they were "
+            "read or computed"
+        )
+    silent = (items == 0).all(dim=-1)
+    if silent.any():
+        raise ValueError(
+            f"item {int(silent.nonzero()[0])} of the batch is silent: it "
+            "holds zeros only, so there is no voice to know"
         )

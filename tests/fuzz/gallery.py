@@ -50,7 +50,7 @@ def _use(store):
         assert np.isfinite(voices).all()
     for person in store.people():
         with suppress(ValueError):
-            store.clips(person.name)
+            store.clips(person.name, with_audio=True)
         with suppress(ValueError):
             store.add(person.name, [_clip(store.dim)])
         with suppress(ValueError):

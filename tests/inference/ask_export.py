@@ -135,6 +135,12 @@ def main(export: str, data: str, recoded: str) -> None:
         "relative_missing_folder": failure(
             ours.verify_files, "nobody/no.wav", one
         ),
+        "missing_on_the_hub": failure(
+            ours.verify_files, "nobody/nothing/no.wav", one
+        ),
+        "missing_path": failure(
+            ours.verify_files, Path("nobody/nothing/no.wav"), one
+        ),
     }
     compared = ours.compare_files(one, compressed, prior=0.2)
     found["compared"] = asdict(compared)

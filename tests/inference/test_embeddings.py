@@ -119,6 +119,11 @@ def test_nothing_usable_is_an_error(files, tmp_path):
         embed_files(Encoder(), files[3:], (None,), cache(tmp_path))
 
 
+def test_no_file_is_an_error_of_its_own(tmp_path):
+    with pytest.raises(ValueError, match="no file is given"):
+        embed_files(Encoder(), [], (None,), cache(tmp_path))
+
+
 class Windowed:
     """Our encoder with random weights; counts its calls."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain_siamese.inference.gallery import Gallery, checked_name
-from speechbrain_siamese.inference.gallery_store import EnrolledClip
+from speechbrain_siamese.inference.gallery import Gallery
+from speechbrain_siamese.inference.gallery_store import (
+    EnrolledClip,
+    checked_name,
+)
 from speechbrain_siamese.inference.re_enrolment import re_enroll
 from speechbrain_siamese.inference.speaker import SiameseRecognition
 from speechbrain_siamese.processing.score_norm import Cohort
@@ -201,6 +205,18 @@ def test_unusable_clips_are_refused_with_a_reason(gallery, clips, tmp_path):
         assert any(part in reason for part in expected.split("|")), reason
 
 
+def test_a_path_that_is_no_text_costs_its_clip_only(gallery, clips, tmp_path):
+    bad = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav")
+    try:
+        Path(bad).write_bytes(Path(str(clips[0][0])).read_bytes())
+    except OSError:
+        pytest.skip("the file system takes text only")
+    done = gallery.enroll("a", [bad, clips[0][1]])
+    assert done.added == 1
+    assert done.refused.keys() == {bad}
+    assert "rename the file or folder" in done.refused[bad]
+
+
 def test_nobody_is_enrolled_without_a_usable_clip(gallery, tmp_path):
     with pytest.raises(ValueError, match="no clip of 'a' can be used"):
         gallery.enroll("a", [tmp_path / "gone.wav"])
@@ -250,10 +266,12 @@ def test_a_clip_of_someone_else_is_doubtful(gallery, clips, model, monkeypatch):
 
 def test_audio_is_kept_only_where_asked_for(gallery, clips):
     gallery.enroll("a", clips[0][0])
-    assert gallery.store.clips("a")[0].audio is None
     gallery.enroll("b", clips[1][0], keep_audio=True)
-    kept = gallery.store.clips("b")[0].audio
-    assert kept.startswith(b"fLaC")
+    (none,), (kept,) = (
+        gallery.store.clips(name, with_audio=True) for name in "ab"
+    )
+    assert none.audio is None
+    assert kept.audio.startswith(b"fLaC")
 
 
 def test_another_model_enrols_again_from_the_paths(
@@ -281,6 +299,42 @@ def test_another_model_enrols_again_from_the_paths(
     # The old one is as it was.
     with sqlite3.connect(gallery.store.path) as database:
         assert database.execute("SELECT count(*) FROM clips").fetchone() == (4,)
+
+
+def test_audio_that_was_kept_stays_over_many_models(
+    gallery, clips, model, tmp_path, monkeypatch
+):
+    file = tmp_path / "a.wav"
+    file.write_bytes(Path(str(clips[0][0])).read_bytes())
+    gallery.enroll("kept", [file, model.load_audio(clips[0][1])], True)
+    gallery.enroll("not kept", clips[1][0])
+    path = gallery.store.path
+    for number in range(2):
+        before = gallery.store.clips("kept", with_audio=True)
+        monkeypatch.setitem(model.__dict__, "fingerprint", f"model {number}")
+        gallery, lost = re_enroll(model, path, tmp_path / f"{number}.sqlite")
+        path = gallery.store.path
+        assert lost == {}
+        after = gallery.store.clips("kept", with_audio=True)
+        # Of the file as it is read anew, of the other the very bytes.
+        assert [one.audio for one in after] == [one.audio for one in before]
+        assert [one.source for one in after] == [str(file), None]
+        (other,) = gallery.store.clips("not kept", with_audio=True)
+        assert other.audio is None
+    file.unlink()
+    _, lost = re_enroll(model, path, tmp_path / "last.sqlite")
+    assert lost == {}
+
+
+def test_names_that_enrolment_would_refuse_are_lost_alone(
+    gallery, clips, model, tmp_path
+):
+    gallery.enroll("a", clips[0][0])
+    (clip,) = gallery.store.clips("a")
+    gallery.store.add("x" * 201, [clip])
+    again, lost = re_enroll(model, gallery.store.path, tmp_path / "new.sqlite")
+    assert [person.name for person in again.list()] == ["a"]
+    assert lost.keys() == {"x" * 201}
 
 
 def test_names(gallery, clips):

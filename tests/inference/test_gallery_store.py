@@ -48,10 +48,21 @@ def test_people_are_listed_by_name_and_clips_by_age(store):
     store.add("b", [clip("1", source="/x.wav", audio=b"flac"), clip("2")])
     store.add("a", [clip("1")])
     assert [person.name for person in store.people()] == ["a", "b"]
-    first, second = store.clips("b")
+    first, second = store.clips("b", with_audio=True)
     assert (first.source, first.audio) == ("/x.wav", b"flac")
     assert second.digest == "2"
     assert store.clips("nobody") == []
+
+
+def test_audio_is_read_only_where_asked_for(store):
+    store.add("sita", [clip("1", audio=b"flac")])
+    # Whoever reads it is told.
+    with sqlite3.connect(store.path) as database:
+        database.execute("UPDATE clips SET audio = 'spoilt'")
+    with pytest.raises(GalleryError, match="spoilt"):
+        store.clips("sita", with_audio=True)
+    assert store.add("sita", [clip("2")]) == 1
+    assert [one.audio for one in store.clips("sita")] == [None, None]
 
 
 def test_changes_count_what_changed(store):
@@ -102,6 +113,30 @@ def test_another_models_gallery_is_refused(store):
         with pytest.raises(GalleryError, match="made by another model"):
             GalleryStore(store.path, *other)
     assert GalleryStore.any_model(store.path).fingerprint == "f1"
+
+
+@pytest.mark.parametrize("other", [("f2", 2), ("f1", 3)])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.changes(),
+        lambda store: store.people(),
+        lambda store: store.voices(),
+        lambda store: store.clips("sita"),
+        lambda store: store.add("sita", [clip("2")]),
+        lambda store: store.rename("sita", "anna"),
+        lambda store: store.remove("sita"),
+    ],
+)
+def test_a_file_that_another_models_has_replaced_is_refused(store, other, ask):
+    store.add("sita", [clip("1")])
+    new = GalleryStore(store.path.with_name("new.sqlite"), *other)
+    new.add("sita", [clip("1", np.ones(other[1], dtype=np.float32))])
+    new.path.replace(store.path)
+    kept = store.path.read_bytes()
+    with pytest.raises(GalleryError, match="made by another model"):
+        ask(store)
+    assert store.path.read_bytes() == kept
 
 
 def test_files_that_are_no_gallery(tmp_path):

@@ -41,7 +41,7 @@ def use(path):
     store = GalleryStore.any_model(path)
     store.voices()
     store.people()
-    store.clips("sita")
+    store.clips("sita", with_audio=True)
     store.add("sita", [EnrolledClip("2", None, 5.0, 1.0, EAST)])
 
 
@@ -65,6 +65,7 @@ def test_the_same_gallery_unspoilt_is_used(spoilt):
         ("UPDATE people SET name = char(27) || '[2J'", r"\\x1b"),
         ("UPDATE clips SET weight = 9e999", "it holds 'inf'"),
         ("UPDATE clips SET seconds = 'x'", "it holds 'x'"),
+        ("UPDATE clips SET audio = 'x'", "it holds 'x'"),
         ("CREATE VIEW v AS SELECT 1", "it differs in v"),
         ("CREATE TABLE t (a)", "it differs in t"),
         (

@@ -175,12 +175,21 @@ def test_clip_without_enough_sound_is_refused(answers, what, words):
 
 
 @pytest.mark.parametrize(
-    "what", ["missing", "missing_folder", "relative_missing_folder"]
+    "what",
+    [
+        "missing",
+        "missing_folder",
+        "relative_missing_folder",
+        "missing_on_the_hub",
+        "missing_path",
+    ],
 )
 def test_missing_file_is_named(answers, what):
     kind, text = answers[what]
     assert kind == "ValueError", text
     assert "no.wav" in text
+    hub = "no such file here, and not on the hub"
+    assert (hub in text) is (what == "missing_on_the_hub")
 
 
 def test_nothing_is_left_in_the_working_directory(elsewhere):
