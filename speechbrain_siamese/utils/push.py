@@ -11,25 +11,9 @@ from huggingface_hub import CommitOperationAdd, HfApi, ModelCard
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 from speechbrain.dataio.encoder import CategoricalEncoder
 
+from speechbrain_siamese.utils.export import CARD, FILES, HYPERPARAMS, LABELS
 from speechbrain_siamese.utils.model_card import HERE
-from speechbrain_siamese.utils.safe_form import CONFIG, WEIGHTS
-
-CARD, HYPERPARAMS = "README.md", "hyperparams.yaml"
-LABELS = ("label_encoder.txt", "label_encoder.ckpt")
-
-#: What an export consists of. Nothing else that lies in its folder is sent: a
-#: gallery holds people's voices.
-FILES = (
-    CARD,
-    HYPERPARAMS,
-    CONFIG,
-    WEIGHTS,
-    *LABELS,
-    "embedding_model.ckpt",
-    "classifier.ckpt",
-    "cohort.ckpt",
-    "mean_var_norm_emb.ckpt",
-)
+from speechbrain_siamese.utils.safe_form import CONFIG
 
 
 def push(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +19,11 @@ from speechbrain.lobes.models.ECAPA_TDNN import Classifier
 from speechbrain_siamese.processing.score_norm import Cohort
 from speechbrain_siamese.utils.calibration import Calibration
 from speechbrain_siamese.utils.decision import Decision
-from speechbrain_siamese.utils.export import export_model, recipe_sections
+from speechbrain_siamese.utils.export import (
+    FILES,
+    export_model,
+    recipe_sections,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "hparams" / "siamese.yaml"
@@ -72,23 +80,134 @@ def export(tmp_path):
 
 def test_second_export_replaces_the_first(export):
     folder = export(threshold=0.5)
-    (folder / "stale.txt").touch()
     assert export(threshold=0.75) == folder
-    assert not (folder / "stale.txt").exists()
     written = (folder / "hyperparams.yaml").read_text()
     assert "threshold: 0.75\n" in written
     assert "threshold_target: fpr=0.01" in written
     assert "normalised_threshold: null" in written
     assert [path.name for path in folder.parent.iterdir()] == ["export"]
+    assert {path.name for path in folder.iterdir()} == {*FILES}
+
+
+@pytest.fixture(params=[True, False], ids=["links", "no links"])
+def links(request, monkeypatch):
+    """Disks with hard links, and those without."""
+    if not request.param:
+
+        def link(*paths, **settings):
+            raise OSError(errno.EPERM, "no links on this disk")
+
+        monkeypatch.setattr(os, "link", link)
+
+
+def test_what_else_lies_in_the_folder_stays(export, links):
+    folder = export()
+    (folder / "notes" / "more").mkdir(parents=True)
+    (folder / "notes" / "more" / "mine.txt").write_text("mine")
+    (folder / "last").symlink_to("notes")
+    (folder / "nowhere").symlink_to("gone")
+    export(threshold=0.75)
+    assert (folder / "notes" / "more" / "mine.txt").read_text() == "mine"
+    assert os.readlink(folder / "last") == "notes"
+    assert os.readlink(folder / "nowhere") == "gone"
+    assert "threshold: 0.75\n" in (folder / "hyperparams.yaml").read_text()
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+def test_a_gallery_that_is_open_keeps_its_voices(export, journal):
+    path = export() / "people.sqlite"
+    enrolling = sqlite3.connect(path)
+    enrolling.execute(f"PRAGMA journal_mode={journal}")
+    enrolling.execute("CREATE TABLE people (name)")
+    for name in ("sita", "gita"):
+        enrolling.execute("INSERT INTO people VALUES (?)", [name])
+        enrolling.commit()
+        export()
+    with closing(sqlite3.connect(path)) as later:
+        found = later.execute("SELECT name FROM people").fetchall()
+    assert found == [("sita",), ("gita",)]
+    enrolling.close()
+
+
+def test_a_kill_at_any_moment_loses_nothing(export, monkeypatch):
+    """Every call that changes a folder may be the last one."""
+    folder = export(threshold=0.5)
+    calls = ("replace", "link", "rmdir", "unlink")
+    last = 0
+    while True:
+        (folder / "people.sqlite").write_text("voices")
+        left = iter(range(last))
+
+        def dies(original, left=left):
+            def call(*arguments, **settings):
+                # Nothing runs any more after a kill, no tidying up either.
+                if next(left, None) is None:
+                    raise KeyboardInterrupt
+                return original(*arguments, **settings)
+
+            return call
+
+        try:
+            with monkeypatch.context() as patch:
+                for name in calls:
+                    patch.setattr(os, name, dies(getattr(os, name)))
+                export(threshold=0.6)
+        except KeyboardInterrupt:
+            last += 1
+        else:
+            break
+        kept = [*folder.parent.glob("*export*/people.sqlite")]
+        assert "voices" in [path.read_text() for path in kept]
+        export(threshold=0.7)
+        assert (folder / "people.sqlite").read_text() == "voices"
+        assert [path.name for path in folder.parent.iterdir()] == ["export"]
+    assert last > 3
 
 
 def test_what_a_killed_export_left_is_cleared(export, tmp_path):
-    for name in ("export.partial", "export.old"):
+    folder = export()
+    for name in (".export.partial", ".export.old"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "half.ckpt").touch()
-    folder = export()
+    export()
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
     assert not (folder / "half.ckpt").exists()
+
+
+def test_what_was_moved_aside_before_a_kill_comes_back(export, tmp_path):
+    folder = export()
+    (folder / "people.sqlite").write_text("voices")
+    folder.rename(tmp_path / ".export.old")
+    export()
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+    assert (folder / "people.sqlite").read_text() == "voices"
+
+
+def test_two_folders_with_what_is_not_ours_are_left_to_their_owner(
+    export, tmp_path
+):
+    for name in ("export", ".export.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "people.sqlite").write_text(name)
+    with pytest.raises(ValueError, match="move what you need"):
+        export()
+    for name in ("export", ".export.old"):
+        assert (tmp_path / name / "people.sqlite").read_text() == name
+
+
+def test_a_folder_of_other_files_is_joined_but_none_is_replaced(
+    export, tmp_path
+):
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "paper.tex").write_text("mine")
+    folder = export()
+    assert (folder / "paper.tex").read_text() == "mine"
+    (folder / "cohort.ckpt").unlink()
+    (folder / "README.md").write_text("mine")
+    with pytest.raises(ValueError, match=r"is no export and holds README\.md"):
+        export()
+    assert (folder / "README.md").read_text() == "mine"
+    assert (folder / "paper.tex").read_text() == "mine"
 
 
 def test_recipe_file_without_an_encoder_is_refused(tmp_path):

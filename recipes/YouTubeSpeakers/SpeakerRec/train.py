@@ -48,6 +48,7 @@ from speechbrain_siamese.turn_training import learn_turns
 from speechbrain_siamese.utils.earlier_model import check_start
 from speechbrain_siamese.utils.epoch_report import open_tensorboard
 from speechbrain_siamese.utils.export import (
+    check_export_folder,
     export_model,
     export_weights,
     recipe_sections,
@@ -113,6 +114,7 @@ def check_settings(hparams):
     if hparams["n_jobs"] != 1 and backend == "loky":
         check_shared_memory("n_jobs=1")
     check_start(hparams["init_from"], hparams["export_folder"])
+    check_export_folder(hparams["export_folder"])
 
 
 def dataio_prep(hparams, run_opts):
