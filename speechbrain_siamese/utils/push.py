@@ -8,7 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi, ModelCard
-from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalTokenNotFoundError,
+)
 from speechbrain.dataio.encoder import CategoricalEncoder
 
 from speechbrain_siamese.utils.export import CARD, FILES, HYPERPARAMS, LABELS
@@ -53,8 +57,14 @@ def push(
     Raises
     ------
     ValueError
-        If the folder is no export, the hub refuses, or cannot be reached.
+        If the name or the folder is none, the hub refuses, or it cannot be
+        reached.
     """
+    if hub_id.count("/") != 1 or not all(hub_id.split("/")):
+        raise ValueError(
+            f"{hub_id} is no name on the hub: expected <user>/<name>, as in "
+            "sita/voices"
+        )
     export = Path(export)
     if not (export / HYPERPARAMS).is_file() or not (export / CARD).is_file():
         raise ValueError(
@@ -85,6 +95,10 @@ def push(
     except LocalTokenNotFoundError as error:
         raise ValueError(
             "nobody is logged in: run 'hf auth login', or set HF_TOKEN"
+        ) from error
+    except HFValidationError as error:
+        raise ValueError(
+            f"{hub_id} is no name on the hub ({error}): expected <user>/<name>"
         ) from error
     except HfHubHTTPError as error:
         raise ValueError(

@@ -122,3 +122,12 @@ def test_a_hub_that_is_not_there_is_told(export, siamese):
 def test_what_is_no_export_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"holds no hyperparams\.yaml"):
         push(tmp_path, "sita/voices", ["ne"], "mit")
+
+
+@pytest.mark.parametrize(
+    "name", ["voices", "sita/voices/v2", "sita/", "https://hub/sita", "sita/-a"]
+)
+def test_a_mistyped_name_is_not_called_a_failure_of_the_network(export, name):
+    with pytest.raises(ValueError, match="is no name on the hub") as caught:
+        push(export, name, ["ne"], "mit")
+    assert "cannot be reached" not in str(caught.value)
