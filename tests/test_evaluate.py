@@ -375,6 +375,48 @@ def test_every_mistake_is_told(tiny, trained, tiny_data, tmp_path):
     assert not list((tmp_path / "out").rglob("evaluation.html"))
 
 
+@pytest.fixture(scope="module")
+def claim_output():
+    """The recipe's function of this name, without running the recipe."""
+    return load(RECIPE / "evaluate.py").claim_output
+
+
+OF = {"model": "export", "trials": "None", "data_folder": "voices"}
+
+
+@pytest.mark.parametrize(
+    "file", ["figures/mine.png", "scores/mine.txt", "hyperparams.yaml", "a.tex"]
+)
+def test_a_folder_of_other_files_is_refused(claim_output, tmp_path, file):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("mine")
+    with pytest.raises(ValueError, match="give a new or empty folder"):
+        claim_output(tmp_path, tmp_path / "export", OF)
+    assert (tmp_path / file).read_text() == "mine"
+    assert not (tmp_path / "evaluation_of.json").exists()
+
+
+def test_an_evaluation_goes_on_where_it_was_interrupted(claim_output, tmp_path):
+    source, output = tmp_path / "export", tmp_path / "out"
+    output.mkdir()
+    # A kill while the first of all files is written.
+    (output / ".evaluation_of.json.0123abcd.partial").touch()
+    claim_output(output, source, OF | {"lengths": "[1]"})
+    (output / "hyperparams.yaml").write_text("seed: 1")
+    claim_output(output, source, OF | {"lengths": "[3]"})
+    with pytest.raises(ValueError, match="the figures of something else"):
+        claim_output(output, source, OF | {"data_folder": "others"})
+
+
+def test_figures_of_an_earlier_version_are_brought_up_to_date(
+    claim_output, tmp_path
+):
+    report = {"settings": OF | {"seed": "1"}}
+    (tmp_path / "metrics.json").write_text(json.dumps(report))
+    claim_output(tmp_path, tmp_path / "export", OF)
+    assert json.loads((tmp_path / "evaluation_of.json").read_text()) == OF
+
+
 ECAPA = """\
 compute_features: !new:speechbrain.lobes.features.Fbank
     n_mels: 24

@@ -59,13 +59,20 @@ from speechbrain_siamese.inference.speaker import SiameseRecognition
 from speechbrain_siamese.utils.plots import plot_distances
 from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.report import MEANING, write_metrics
-from speechbrain_siamese.utils.whole_file import remove_partials
+from speechbrain_siamese.utils.whole_file import (
+    remove_partials,
+    remove_partials_of,
+    whole_file,
+)
 from speechbrain_siamese.utils.working_points import written_target
 
 logger = get_logger(__name__)
 
 #: Title of the trials on which thresholds and calibrations are chosen.
 VALID = "validation: thresholds and calibrations were chosen on these trials"
+
+#: Says what a folder is the evaluation of, from its beginning on.
+NOTE = "evaluation_of.json"
 
 #: Names of systems that no peer may have.
 RESERVED = ("model", "random", "nearest neighbours", "GMM-UBM")
@@ -113,23 +120,44 @@ def as_list(value):
     return value if isinstance(value, list) else [value]
 
 
-def check_output(output, source, settings):
-    """Refuse a folder that holds anything but this very evaluation."""
+def claim_output(output, source, settings):
+    """Refuse a folder that holds anything but this very evaluation.
+
+    What it is the folder of is written before all else: then an evaluation
+    that was interrupted can be begun again, and no file that an evaluation
+    replaces or removes is anybody else's.
+    """
     if output.resolve() == source.resolve():
         raise ValueError(
             f"output_folder is {output}, the export itself, whose files would "
             "be overwritten: give another"
         )
-    path = output / "metrics.json"
-    if not path.is_file():
-        return
-    earlier = json.loads(path.read_text(encoding="utf-8")).get("settings", {})
-    keys = ("model", "trials", "data_folder")
-    if any(earlier.get(key) != settings[key] for key in keys):
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"output_folder is {output}, a file: give a folder")
+    ours = {key: settings[key] for key in ("model", "trials", "data_folder")}
+    note = output / NOTE
+    metrics = output / "metrics.json"
+    if note.is_file():
+        earlier = json.loads(note.read_text(encoding="utf-8"))
+    elif metrics.is_file():
+        report = json.loads(metrics.read_text(encoding="utf-8"))
+        found = report.get("settings", {})
+        earlier = {key: found.get(key) for key in ours}
+    else:
+        remove_partials_of(note)
+        if output.is_dir() and any(output.iterdir()):
+            raise ValueError(
+                f"output_folder is {output}, which holds files that are no "
+                "evaluation's: give a new or empty folder"
+            )
+        earlier = ours
+    if earlier != ours:
         raise ValueError(
             f"output_folder is {output}, which holds the figures of something "
-            "else (metrics.json): give another, or delete it"
+            f"else ({earlier}, expected {ours}): give another, or delete it"
         )
+    with whole_file(note) as partial:
+        partial.write_text(json.dumps(ours, indent=1), encoding="utf-8")
 
 
 def open_encoder(kind, source, run_opts, work):
@@ -271,7 +299,7 @@ def main(argv):
             "seed",
         )
     } | {"prepared_folder": str(prepared)}
-    check_output(output, source, settings)
+    claim_output(output, source, settings)
     sb.create_experiment_directory(
         experiment_directory=output,
         hyperparams_to_save=hparams_file,
