@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
@@ -186,7 +187,7 @@ def _find(folders: dict[str, str | None], excluded: set[str]):
         except ValueError as error:
             raise ValueError(f"{key}: {error}") from error
     names = {
-        key: [{item.path.parent.name, item.speaker} for item in items]
+        key: [{_nfc(item.path.parent.name), item.speaker} for item in items]
         for key, items in found.items()
     }
     unknown = excluded.difference(*chain(*names.values()))
@@ -215,8 +216,20 @@ def _read_names(path: str | None) -> set[str]:
             f"exclude_speakers names {path}, which is not a file; expected a "
             "text file with the name of a speaker's folder per line"
         )
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    return {line.strip() for line in lines if line.strip()}
+    try:
+        # Editors on Windows put a byte order mark in front of UTF-8.
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"exclude_speakers names {path}, which is not UTF-8 ({error}): "
+            "save it as UTF-8"
+        ) from error
+    return {_nfc(line.strip()) for line in lines if line.strip()}
+
+
+def _nfc(name: str) -> str:
+    """A name in one form: macOS hands out names decomposed."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _fingerprint(
