@@ -150,7 +150,9 @@ def every_pair(
     if count * (count - 1) // 2 <= most:
         enrol, test = np.triu_indices(count, 1)
     else:
-        enrol, test = _drawn_pairs(own, seed, most)
+        enrol, test = np.concatenate(
+            [similar_pairs(own), dissimilar_pairs(own, seed, most)], axis=1
+        )
     return TrialTable(
         list(names),
         (own[enrol] == own[test]).astype(np.int8),
@@ -159,15 +161,83 @@ def every_pair(
     )
 
 
-def _drawn_pairs(own: np.ndarray, seed: int, most: int):
-    """All similar pairs, and some of the dissimilar ones, each once."""
-    pairs = []
-    for speaker in range(own.max() + 1):
-        clips = np.flatnonzero(own == speaker)
-        first, second = np.triu_indices(len(clips), 1)
-        pairs.append(np.stack([clips[first], clips[second]]))
-    drawn = np.random.default_rng(seed).integers(len(own), size=(2, 2 * most))
-    drawn = np.sort(drawn[:, own[drawn[0]] != own[drawn[1]]], axis=0)
-    _, first_time = np.unique(drawn[0] * len(own) + drawn[1], return_index=True)
-    pairs.append(drawn[:, np.sort(first_time)[:most]])
+def similar_pairs(
+    speakers: np.ndarray, others: np.ndarray | None = None
+) -> np.ndarray:
+    """All pairs of one speaker's utterances.
+
+    Arguments
+    ---------
+    speakers : np.ndarray
+        Number of the speaker of each utterance, (utterances,).
+    others : np.ndarray or None
+        The same of the utterances that stand on the other side; None where
+        all are paired with each other.
+
+    Returns
+    -------
+    np.ndarray
+        Positions on both sides, (2, pairs).
+
+    Example
+    -------
+    >>> similar_pairs(np.array([0, 1, 0])).tolist()
+    [[0], [2]]
+    >>> similar_pairs(np.array([0, 1]), np.array([1, 1])).tolist()
+    [[1, 1], [0, 1]]
+    """
+    pairs = [np.zeros((2, 0), np.int64)]
+    for speaker in np.unique(speakers):
+        own = np.flatnonzero(speakers == speaker)
+        if others is None:
+            first, second = np.triu_indices(len(own), 1)
+            pairs.append(np.stack([own[first], own[second]]))
+        else:
+            there = np.flatnonzero(others == speaker)
+            sides = np.meshgrid(own, there, indexing="ij")
+            pairs.append(np.stack(sides).reshape(2, -1))
     return np.concatenate(pairs, axis=1)
+
+
+def dissimilar_pairs(
+    speakers: np.ndarray,
+    seed: int,
+    most: int,
+    others: np.ndarray | None = None,
+) -> np.ndarray:
+    """Some pairs of different speakers, each once, drawn without a list of all.
+
+    Arguments
+    ---------
+    speakers : np.ndarray
+        Number of the speaker of each utterance, (utterances,).
+    seed : int
+        Decides which are drawn.
+    most : int
+        So many at most; fewer where that is not far from all there are.
+    others : np.ndarray or None
+        As for ``similar_pairs``.
+
+    Returns
+    -------
+    np.ndarray
+        Positions on both sides, (2, pairs).
+    """
+    generator = np.random.default_rng(seed)
+    if others is None:
+        drawn = generator.integers(len(speakers), size=(2, 2 * most))
+        # a against b is b against a.
+        drawn.sort(axis=0)
+        others = speakers
+    else:
+        drawn = np.stack(
+            [
+                generator.integers(len(side), size=2 * most)
+                for side in (speakers, others)
+            ]
+        )
+    drawn = drawn[:, speakers[drawn[0]] != others[drawn[1]]]
+    _, first_time = np.unique(
+        drawn[0] * len(others) + drawn[1], return_index=True
+    )
+    return drawn[:, np.sort(first_time)[:most]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from speechbrain_siamese.dataio import trials
@@ -132,3 +134,49 @@ def test_thinning_follows_from_the_seed(monkeypatch):
     one = make_trials(many(), "time", seed=1)
     assert one == make_trials(many(), "time", seed=1)
     assert one != make_trials(many(), "time", seed=2)
+
+
+@pytest.mark.parametrize("question", ["speaker", "session"])
+def test_of_very_many_pairs_the_trials_are_drawn(monkeypatch, question):
+    many = [
+        rows(*(f"{who:03}/{part}-{k}" for who in range(60) for k in range(5)))
+        for part in range(2)
+    ]
+    utterances = {"speaker": many[0], "time": many[0], "session": many[1]}
+    listed = make_trials(utterances, question, seed=1)
+    monkeypatch.setattr(trials, "MOST_PAIRS", 1000)
+    found = make_trials(utterances, question, seed=1)
+    similar = {trial for trial in found if trial.label}
+    assert similar == {trial for trial in listed if trial.label}
+    pairs = {frozenset((trial.enrol, trial.test)) for trial in found}
+    assert len(pairs) == len(found) <= trials._MOST_TRIALS
+    assert len(found) > 0.7 * trials._MOST_TRIALS
+    for trial in found:
+        same = speaker_of(trial.enrol) == speaker_of(trial.test)
+        assert trial.label == int(same)
+        if question == "session":
+            assert session_of(trial.enrol).endswith("/0")
+            assert session_of(trial.test).endswith("/1")
+    assert found == make_trials(utterances, question, seed=1)
+    assert found != make_trials(utterances, question, seed=2)
+
+
+@pytest.mark.parametrize("question", ["speaker", "session"])
+def test_one_speaker_alone_asks_nothing(monkeypatch, question):
+    monkeypatch.setattr(trials, "MOST_PAIRS", 1)
+    own = rows("anna/0-0", "anna/0-1", "anna/0-2")
+    roles = dict.fromkeys(("speaker", "time", "session"), own)
+    assert make_trials(roles, question, seed=0) == []
+
+
+def test_memory_does_not_grow_with_the_number_of_pairs():
+    many = rows(*(f"{who}/0-{k}" for who in range(700) for k in range(4)))
+    tracemalloc.start()
+    try:
+        found = make_trials({"speaker": many}, "speaker", seed=0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sum(trial.label for trial in found) == 700 * 6
+    # All 3.9 million pairs as tuples are more than 250 MB.
+    assert peak < 50e6
