@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from speechbrain_siamese.corpus_report.seconds import seconds_of_recording
 from speechbrain_siamese.dataio.clean_recording import CleanRecording, Rejected
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
+from speechbrain_siamese.utils.whole_file import file_digest
 
 #: Seconds of speech below which a speaker has little, and very little.
 LITTLE, VERY_LITTLE = 60.0, 20.0
@@ -93,9 +95,18 @@ def doubts_about(
 
 def _same_sound(cleaned) -> list[Doubt]:
     """Recordings that are there twice."""
-    by_sound = defaultdict(list)
+    alike = defaultdict(list)
     for item in cleaned:
-        by_sound[item.key].append(item.recording)
+        # Not the key, in which a recording's own cuts are, too.
+        sound = item.audio_format, item.raw_duration, item.outline
+        alike[sound].append(item.recording)
+    by_sound = defaultdict(list)
+    for sound, own in alike.items():
+        # Quiet ones of one length may look alike; few files are read again.
+        for recording in own if len(own) > 1 else ():
+            with suppress(OSError):
+                digest = file_digest(recording.path)
+                by_sound[sound, digest].append(recording)
     found = []
     for own in by_sound.values():
         if len(own) == 1:

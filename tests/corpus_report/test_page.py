@@ -160,6 +160,32 @@ def test_what_the_user_excludes_is_cut_and_told(corpus):
     assert kept[1] == pytest.approx(kept[0] * 28 / 58, rel=0.05)
 
 
+def test_a_copy_is_told_though_part_of_it_is_excluded(corpus):
+    (corpus / "raw" / "exclude.csv").write_text(
+        "recording,start,stop\ncopy/other <name>.wav,0:10,0:40\n"
+    )
+    told = [one for one in report_of(corpus) if "same file" in one.what]
+    assert len(told) == 1
+    assert "under another name" in told[0].what
+
+
+def test_quiet_recordings_of_one_length_are_no_copies(corpus):
+    for name, seed in (("faint", 10), ("fainter", 11)):
+        path = corpus / "raw" / name / "1.wav"
+        path.parent.mkdir()
+        sound = talk(60, level=0.002, hush=1e-6, seed=seed)
+        write_wav(path, [(32767 * sound).astype(np.int16)], RATE)
+    told = [one.what for one in report_of(corpus) if "same file" in one.what]
+    assert not [what for what in told if "faint" in what]
+    assert len(told) == 1
+
+
+def test_a_corpus_of_which_nothing_is_left_has_a_page_too(tmp_path):
+    assert write_report([], [], SETTINGS, tmp_path) == []
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "0 speakers" in page
+
+
 def test_seconds_add_up_whatever_overlaps(corpus):
     (corpus / "raw" / "exclude.csv").write_text(
         "recording,start,stop\n"
