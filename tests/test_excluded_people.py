@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from speechbrain_siamese.dataio.cleaning import CleaningSettings
+from speechbrain_siamese.dataio.splits import SplitSettings
+
 PREPARE = (
     Path(__file__).resolve().parent.parent
     / "recipes"
@@ -47,6 +50,23 @@ def test_excluded_people_are_out_in_any_writing(
     names.write_bytes(text.encode(encoding))
     assert left(prepare, data, str(names)) == {"anna"}
     assert "of whom there is no folder" not in caplog.text
+
+
+def test_where_nobody_is_left_the_reason_is_told(prepare, tmp_path):
+    for name in ("anna", "bert"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "a.wav").touch()
+    names = tmp_path / "exclude.txt"
+    names.write_text("anna\nbert\n")
+    with pytest.raises(ValueError, match="found 0 usable speaker"):
+        prepare.prepare_youtube(
+            data_folder=str(tmp_path / "data"),
+            save_folder=str(tmp_path / "out"),
+            cleaning=CleaningSettings(),
+            splits=SplitSettings(),
+            seed=0,
+            exclude_speakers=str(names),
+        )
 
 
 def test_a_list_in_another_encoding_is_refused(prepare, tmp_path):
