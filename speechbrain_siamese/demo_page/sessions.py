@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -168,14 +168,14 @@ class Sessions:
             kept += [path for s in self._open.values() for path in s.uploads]
             for path in [*self.uploads.rglob("*")]:
                 if path.is_file() and not any(map(path.is_relative_to, kept)):
-                    _remove_old(path)
+                    _remove_old(path, self.uploads)
 
     def _begin(self) -> Session:
         """Folders of a new session."""
         token = secrets.token_hex(16)
         session = Session(self._private / token, self.uploads / token)
-        session.private.mkdir()
-        session.served.mkdir()
+        session.private.mkdir(parents=True)
+        session.served.mkdir(parents=True)
         return session
 
     def _remove_ended(self) -> None:
@@ -189,25 +189,27 @@ class Sessions:
             # Gradio keeps one copy of what two people give.
             others = [other.uploads for other in self._open.values()]
             for path in session.uploads.difference(*others):
-                _remove_upload(path)
+                _remove_upload(path, self.uploads)
         self._lock.notify_all()
 
 
-def _remove_upload(path: Path) -> None:
+def _remove_upload(path: Path, root: Path) -> None:
     """Remove a file, and the folder that Gradio has made for it alone."""
     path.unlink(missing_ok=True)
-    if path.parent.is_dir() and not any(path.parent.iterdir()):
-        path.parent.rmdir()
+    if path.parent != root:
+        # It stays where another file comes into it this moment.
+        with suppress(OSError):
+            path.parent.rmdir()
 
 
-def _remove_old(path: Path) -> None:
+def _remove_old(path: Path, root: Path) -> None:
     """Remove an upload of no session, unless it is on its way to one."""
     try:
         old = time.time() - path.stat().st_mtime > UNCLAIMED
     except FileNotFoundError:
         return  # moved to its place meanwhile
     if old:
-        _remove_upload(path)
+        _remove_upload(path, root)
 
 
 @contextmanager

@@ -158,3 +158,34 @@ def test_a_run_leaves_nothing_and_takes_what_killed_ones_left(
             assert folder.is_dir() and second.is_dir()
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["other", "siamese-demo-alive"]
+
+
+def test_the_folder_of_all_uploads_outlives_the_last_of_them(sessions):
+    # Gradio writes there first, and then moves what it has into a folder.
+    half = sessions.uploads / "half.wav"
+    half.write_text("voice")
+    long_ago = time.time() - module.UNCLAIMED - 9
+    os.utime(half, (long_ago, long_ago))
+    sessions.sweep()
+    assert left(sessions) == []
+    assert sessions.uploads.is_dir()
+    with sessions.use("next") as session:
+        assert session.served.is_dir()
+
+
+def test_a_folder_into_which_a_file_comes_meanwhile_stays(
+    sessions, uploaded, monkeypatch
+):
+    path = uploaded()
+    rmdir = os.rmdir
+
+    def late(folder, **settings):
+        if str(folder) == str(path.parent):
+            (path.parent / "late.wav").write_text("voice")
+        rmdir(folder, **settings)
+
+    monkeypatch.setattr(os, "rmdir", late)
+    with sessions.use("key") as session:
+        sessions.claim(session, path)
+    sessions.end("key")
+    assert left(sessions) == ["late.wav"]
