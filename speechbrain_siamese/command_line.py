@@ -96,7 +96,7 @@ def verify(source, trust, as_json, prior, first, second):
 def embed(source, trust, output, files):
     """Write the embeddings of many files.
 
-    Files that cannot be embedded are told and left out.
+    Files that cannot be embedded are told and left out; it then exits with 2.
 
     Example: siamese embed --source=export --output=all.npz clips/*.wav
     """
@@ -120,6 +120,7 @@ def embed(source, trust, output, files):
             fingerprint=np.array(model.fingerprint),
         )
     click.echo(f"{output}: {len(found)} embeddings")
+    sys.exit(2 if unusable else 0)
 
 
 @main.command()
@@ -167,11 +168,20 @@ def export(source, trust, onnx):
 
     Example: siamese export --source=export --onnx=model.onnx
     """
+    from speechbrain_siamese.inference.long_files import batches_exactly
     from speechbrain_siamese.utils.onnx_export import export_onnx
     from speechbrain_siamese.utils.whole_file import remove_partials_of
 
     remove_partials_of(onnx)
     model = open_model(source, trust)
+    if not batches_exactly(model):
+        modules = model.mods
+        raise ValueError(
+            f"{source} encodes by {type(modules.embedding_model).__name__} on "
+            f"{type(modules.compute_features).__name__}, expected the DenseNet "
+            "of hparams/siamese.yaml on LogMel: only that can be written as "
+            "ONNX. Train one, or run this model with PyTorch"
+        )
     export_onnx(model.mods.compute_features, model.mods.embedding_model, onnx)
     click.echo(f"{onnx}: written")
 

@@ -9,12 +9,16 @@ import shutil
 import subprocess
 import sys
 import unicodedata
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from speechbrain_siamese.command_line import main
+from speechbrain_siamese.lobes.densenet import DenseNetEncoder
+from speechbrain_siamese.lobes.features import LogMel
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +107,7 @@ def test_one_bad_file_does_not_stop_the_others(siamese, clips, tmp_path):
     bad = tmp_path / "bad.wav"
     bad.write_text("no sound")
     code, text, errors = siamese("enroll", "A", bad, clips["a1"])
-    assert code == 0
+    assert (code, text) == (2, "A: 1 new clips, 8.0 s\n")
     assert "refused:" in errors and "bad.wav" in errors
     code, text, errors = siamese("identify", bad, clips["a2"])
     assert code == 2
@@ -113,7 +117,7 @@ def test_one_bad_file_does_not_stop_the_others(siamese, clips, tmp_path):
     code, text, errors = siamese(
         "embed", f"--output={output}", bad, clips["a1"], clips["b1"]
     )
-    assert (code, text) == (0, f"{output}: 2 embeddings\n")
+    assert (code, text) == (2, f"{output}: 2 embeddings\n")
     assert "bad.wav" in errors
     with np.load(output) as found:
         assert found["files"].tolist() == [clips["a1"], clips["b1"]]
@@ -127,7 +131,7 @@ def test_file_names_that_are_no_text_are_told(siamese, clips, tmp_path):
     except OSError:
         pytest.skip("the file system takes text only")
     code, text, errors = siamese("enroll", "--json", "A", bad, clips["a1"])
-    assert code == 0
+    assert code == 2
     (reason,) = json.loads(text)["refused"].values()
     assert "rename the file or folder" in reason
     assert "refused:" in errors
@@ -208,6 +212,30 @@ def test_export_writes_an_onnx_file(siamese, tmp_path):
     path = tmp_path / "model.onnx"
     assert siamese("export", f"--onnx={path}")[0] == 0
     assert path.stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("encoder", "features"),
+    [
+        (torch.nn.Identity(), LogMel(n_mels=32)),
+        (
+            DenseNetEncoder(n_mels=32, growth_rate=4, blocks=[1, 1, 1, 1]),
+            torch.nn.Identity(),
+        ),
+    ],
+)
+def test_designs_that_have_no_onnx_form_are_refused(
+    siamese, monkeypatch, tmp_path, encoder, features
+):
+    model = SimpleNamespace(
+        mods=SimpleNamespace(compute_features=features, embedding_model=encoder)
+    )
+    monkeypatch.setattr(
+        "speechbrain_siamese.command_line.open_model", lambda *_: model
+    )
+    code, _, errors = siamese("export", f"--onnx={tmp_path / 'model.onnx'}")
+    assert code == 2
+    assert "expected the DenseNet of hparams/siamese.yaml" in errors
 
 
 def test_evaluate_prints_the_figures_of_a_list(siamese, clips, tmp_path):

@@ -34,7 +34,8 @@ from speechbrain_siamese.commands.common import (
 def enroll(source, trust, gallery_path, as_json, keep_audio, name, files):
     """Add a person, or clips to one who is enrolled.
 
-    5 to 30 seconds of speech are enough.
+    5 to 30 seconds of speech are enough. Exits with 2 if a file was refused;
+    the others are enrolled.
 
     Example: siamese enroll --source=export --gallery=people.sqlite Sita a.m4a
     """
@@ -50,6 +51,7 @@ def enroll(source, trust, gallery_path, as_json, keep_audio, name, files):
         as_json,
         f"{done.name}: {done.added} new clips, {done.seconds:.1f} s",
     )
+    sys.exit(2 if done.refused else 0)
 
 
 @click.command()
