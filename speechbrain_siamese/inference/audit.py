@@ -15,9 +15,8 @@ from speechbrain_siamese.inference.teacher_targets import window_embeddings
 from speechbrain_siamese.processing.suspects import (
     Stretch,
     Windows,
+    find_suspects,
     shown_first,
-    suspicious_pairs,
-    suspicious_stretches,
 )
 from speechbrain_siamese.utils.whole_file import write_table
 
@@ -130,9 +129,7 @@ def audit(
     names = [folders[name] for name in names]
     windows = Windows(embeddings[usable, 0], speaker_of[recordings], recordings)
     found = []
-    for row in shown_first(
-        suspicious_stretches(windows), suspicious_pairs(windows), top
-    ):
+    for row in shown_first(*find_suspects(windows), top):
         if not isinstance(row, Stretch):
             pair = names[row.first], names[row.second]
             found.append(Suspect(row.suspicion, TWO_NAMES, *pair))

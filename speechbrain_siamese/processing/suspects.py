@@ -198,8 +198,8 @@ def _mean_cosines(unit, sums, sizes):
     return np.where(sizes > 0, means, np.nan)
 
 
-def suspicious_stretches(windows: Windows) -> list[Stretch]:
-    """Find stretches that sound more like somebody else, of each recording.
+def find_suspects(windows: Windows) -> tuple[list[Stretch], list[Pair]]:
+    """Find what sounds more like somebody else.
 
     Arguments
     ---------
@@ -207,23 +207,30 @@ def suspicious_stretches(windows: Windows) -> list[Stretch]:
 
     Returns
     -------
-    list of Stretch
+    stretches : list of Stretch
         At most one of each recording, that with the most evidence; the most
         suspicious first.
+    pairs : list of Pair
+        Every two speakers held against each other, the most suspicious first.
     """
-    likeness, found = Likeness(windows), []
+    likeness, stretches = Likeness(windows), []
+    count = windows.speakers.max() + 1
+    total, sizes = np.zeros((count, count)), np.zeros(count)
     for mine in _by_recording(windows):
         gaps = likeness.gaps(mine)
         if np.isnan(gaps).any():
             continue  # there is nothing else of this speaker
+        speaker = int(windows.speakers[mine[0]])
+        total[speaker] += gaps.sum(axis=0)
+        sizes[speaker] += len(mine)
         run = _best_run(gaps)
         if run is None:
             continue
         first, last, like, suspicion = run
-        found.append(
+        stretches.append(
             Stretch(
                 suspicion,
-                int(windows.speakers[mine[0]]),
+                speaker,
                 int(windows.recordings[mine[0]]),
                 int(mine[first]),
                 int(mine[last]),
@@ -231,37 +238,16 @@ def suspicious_stretches(windows: Windows) -> list[Stretch]:
                 like,
             )
         )
-    return sorted(found, key=lambda one: -one.suspicion)
-
-
-def suspicious_pairs(windows: Windows) -> list[Pair]:
-    """Hold every two speakers against each other.
-
-    Arguments
-    ---------
-    windows : Windows
-
-    Returns
-    -------
-    list of Pair
-        All, the most suspicious first.
-    """
-    likeness = Likeness(windows)
-    count = windows.speakers.max() + 1
-    gaps, sizes = np.zeros((count, count)), np.zeros(count)
-    for mine in _by_recording(windows):
-        own = likeness.gaps(mine)
-        if not np.isnan(own).any():
-            speaker = windows.speakers[mine[0]]
-            gaps[speaker] += own.sum(axis=0)
-            sizes[speaker] += len(mine)
-    gaps /= np.maximum(sizes, 1)[:, None]
+    means = total / np.maximum(sizes, 1)[:, None]
     usable = np.flatnonzero(sizes >= SHORTEST)
-    found = [
-        Pair(float((gaps[a, b] + gaps[b, a]) / 2), int(a), int(b))
+    pairs = [
+        Pair(float((means[a, b] + means[b, a]) / 2), int(a), int(b))
         for a, b in itertools.combinations(usable, 2)
     ]
-    return sorted(found, key=lambda pair: -pair.suspicion)
+    return (
+        sorted(stretches, key=lambda one: -one.suspicion),
+        sorted(pairs, key=lambda pair: -pair.suspicion),
+    )
 
 
 def _by_recording(windows: Windows) -> list[np.ndarray]:

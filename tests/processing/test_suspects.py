@@ -11,9 +11,8 @@ from speechbrain_siamese.processing.suspects import (
     Pair,
     Stretch,
     Windows,
+    find_suspects,
     shown_first,
-    suspicious_pairs,
-    suspicious_stretches,
     unit_directions,
 )
 
@@ -39,7 +38,7 @@ def test_swapped_recordings_come_first(corpus):
     # Recording 0 is speaker 0's, 3 is speaker 1's: now the other way round.
     speakers[windows.recordings == 0] = 1
     speakers[windows.recordings == 3] = 0
-    found = suspicious_stretches(
+    found, _ = find_suspects(
         Windows(windows.embeddings, speakers, windows.recordings)
     )
     assert {(one.recording, one.like) for one in found[:2]} == {(0, 0), (3, 1)}
@@ -52,9 +51,9 @@ def test_a_stretch_of_somebody_else_is_found_where_it_is(corpus):
     sound = windows.embeddings.copy()
     place = np.flatnonzero(windows.recordings == 7)[5:12]
     sound[place] = voices[9] + 0.8 * rng.standard_normal((7, DIM))
-    first = suspicious_stretches(
+    (first, *_), _ = find_suspects(
         Windows(sound, windows.speakers, windows.recordings)
-    )[0]
+    )
     assert (first.recording, first.like, first.whole) == (7, 9, False)
     assert abs(first.first - place[0]) <= 1
     assert abs(first.last - place[-1]) <= 1
@@ -66,9 +65,22 @@ def test_one_voice_under_two_names_is_the_first_pair(corpus):
     # The third recording of speaker 4 has a name of its own.
     speakers[windows.recordings == 14] = SPEAKERS
     split = Windows(windows.embeddings, speakers, windows.recordings)
-    first, second = suspicious_pairs(split)[:2]
+    _, (first, second, *_) = find_suspects(split)
     assert (first.first, first.second) == (4, SPEAKERS)
     assert first.suspicion > second.suspicion + 0.1
+
+
+def test_each_window_is_held_against_all_speakers_once(corpus, monkeypatch):
+    windows, _, _ = corpus
+    asked = []
+    gaps = Likeness.gaps
+    monkeypatch.setattr(
+        Likeness,
+        "gaps",
+        lambda self, rows: asked.extend(rows.tolist()) or gaps(self, rows),
+    )
+    find_suspects(windows)
+    assert asked == [*range(len(windows.speakers))]
 
 
 def test_likeness_is_that_of_a_loop(corpus):
@@ -113,7 +125,7 @@ def test_a_single_recording_is_held_against_itself():
     speakers = np.repeat([0, 1, 2], 20)
     sound = voices[speakers] + 0.5 * rng.standard_normal((60, DIM))
     sound[5:12] = voices[1] + 0.5 * rng.standard_normal((7, DIM))
-    found = suspicious_stretches(Windows(sound, speakers, speakers))
+    found, _ = find_suspects(Windows(sound, speakers, speakers))
     assert (found[0].recording, found[0].like) == (0, 1)
     assert (found[0].first, found[0].last) == (5, 11)
 
@@ -121,7 +133,7 @@ def test_a_single_recording_is_held_against_itself():
 def test_who_has_nothing_else_is_passed_over():
     sound = np.eye(4)
     windows = Windows(sound, np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]))
-    assert suspicious_stretches(windows) == []
+    assert find_suspects(windows) == ([], [])
 
 
 def test_a_recording_of_one_window_is_judged():
@@ -131,7 +143,7 @@ def test_a_recording_of_one_window_is_judged():
     recordings = np.repeat([0, 1, 2, 3, 4, 5], [20, 1] * 3)
     sound = voices[speakers] + 0.5 * rng.standard_normal((63, DIM))
     sound[20] = voices[2]
-    first = suspicious_stretches(Windows(sound, speakers, recordings))[0]
+    (first, *_), _ = find_suspects(Windows(sound, speakers, recordings))
     assert (first.recording, first.like, first.whole) == (1, 2, True)
 
 
