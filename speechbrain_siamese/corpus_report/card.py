@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from huggingface_hub import DatasetCardData
 
 from speechbrain_siamese.corpus_report.page import clock
 from speechbrain_siamese.dataio.clean_recording import CleanRecording
+from speechbrain_siamese.dataio.sources import read_source_note
 from speechbrain_siamese.utils.whole_file import whole_file
 
 UNKNOWN = "**Not known: fill this in.**"
@@ -91,7 +91,10 @@ def write_dataset_card(
     path = Path(path)
     if path.is_file() and not _untouched(path.read_bytes()):
         return
-    notes = [_note(item.recording.path) for item in cleaned]
+    notes = [
+        read_source_note(item.recording.path.with_suffix(".json"))
+        for item in cleaned
+    ]
     licences = Counter(note["licence"] for note in notes if note.get("licence"))
     untold = len(cleaned) - licences.total()
     speakers = Counter(item.recording.speaker for item in cleaned)
@@ -140,15 +143,6 @@ def _untouched(card: bytes) -> bool:
     """Whether a card is as it was written."""
     content = card[: card.rstrip().rfind(b"\n")]
     return card == content + _mark(content)
-
-
-def _note(path: Path) -> dict:
-    """What download.py has kept beside a recording; nothing if it has not."""
-    try:
-        told = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
 
 
 def _sources(notes) -> str:

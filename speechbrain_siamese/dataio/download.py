@@ -23,7 +23,7 @@ from speechbrain_siamese.dataio.recordings import (
     ascii_id,
     read_speakers,
 )
-from speechbrain_siamese.dataio.sources import Source
+from speechbrain_siamese.dataio.sources import Source, read_source_note
 from speechbrain_siamese.utils.whole_file import (
     remove_partials,
     whole_file,
@@ -175,7 +175,7 @@ def fetched(source: Source, folder: str | Path) -> Path | None:
         The recording; None if it is not there.
     """
     for note in sorted((Path(folder) / source.speaker).glob("*.json")):
-        told = _read_note(note)
+        told = read_source_note(note)
         same = [told.get(key) for key in ("url", "start", "stop")]
         if same == [source.url, source.start, source.stop]:
             file = note.parent / Path(str(told.get("file"))).name
@@ -250,7 +250,7 @@ def _free_name(source: Source, name: str, folder: Path, suffix: str) -> Path:
         stem += f"_{source.start:.10g}-{stop}"
     for choice in (stem, f"{stem}_{_digest(source.url)}"):
         target = folder / f"{choice}{suffix}"
-        note = _read_note(folder / f"{choice}.json")
+        note = read_source_note(folder / f"{choice}.json")
         ours = note.get("url") == source.url
         # One that is there, and was not found to be ours, is the user's.
         if not target.exists() and (
@@ -261,15 +261,6 @@ def _free_name(source: Source, name: str, folder: Path, suffix: str) -> Path:
         f"{folder / stem} and {folder / choice} are taken by other files: "
         "move them away"
     )
-
-
-def _read_note(path: Path) -> dict:
-    """What stands in a note; nothing if it is none."""
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
 
 
 def _reason(error: Exception) -> str:

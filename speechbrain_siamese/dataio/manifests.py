@@ -62,6 +62,27 @@ def write_manifest(rows: Iterable[Row], path: str | Path) -> None:
     write_csv(path, [field.name for field in fields(Row)], map(astuple, rows))
 
 
+def rooted(path: Path, folder: Path) -> str:
+    """A path as manifests hold it.
+
+    Arguments
+    ---------
+    path : Path
+    folder : Path
+        That of the manifest.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> rooted(Path("prepared/clean/sita/1.wav"), Path("prepared"))
+    '$data_root/clean/sita/1.wav'
+    """
+    return f"{ROOT}{path.relative_to(folder).as_posix()}"
+
+
 def read_rows(
     path: str | Path, needed: Sequence[str] = ("wav",)
 ) -> list[dict[str, str]]:

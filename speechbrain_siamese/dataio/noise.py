@@ -9,6 +9,7 @@ from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.dataio.cleaning import LOWEST, CleaningSettings
 from speechbrain_siamese.dataio.corpus import clean_corpus
+from speechbrain_siamese.dataio.manifests import rooted
 from speechbrain_siamese.dataio.recordings import (
     AUDIO_SUFFIXES,
     Recording,
@@ -73,7 +74,7 @@ def prepare_noise(
             [
                 item.recording.session,
                 item.duration,
-                f"$data_root/{item.path.relative_to(root).as_posix()}",
+                rooted(item.path, root),
                 "wav",
                 "",
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,3 +108,28 @@ def _source(cells: dict[str, str]) -> Source:
             "stop has to be later"
         )
     return Source(speaker, url, start, stop, cells.get("gender", ""))
+
+
+def read_source_note(path: str | Path) -> dict:
+    """What stands in the note that ``download.py`` keeps beside a recording.
+
+    Arguments
+    ---------
+    path : str or Path
+        The recording's, but ends in ``.json``.
+
+    Returns
+    -------
+    dict
+        Empty if there is none.
+
+    Example
+    -------
+    >>> read_source_note("no/such/recording.json")
+    {}
+    """
+    try:
+        told = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}

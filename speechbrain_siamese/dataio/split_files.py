@@ -15,6 +15,7 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_siamese.dataio.clean_recording import CleanRecording
 from speechbrain_siamese.dataio.manifests import (
     Row,
+    rooted,
     write_manifest,
     write_trials,
 )
@@ -112,7 +113,7 @@ def _train_row(stretch: Stretch, recording_of, save: Path, rate: int) -> Row:
     return Row(
         ID=stretch.session.session,
         duration=stretch.samples / rate,
-        wav=f"$data_root/{item.path.relative_to(save).as_posix()}",
+        wav=rooted(item.path, save),
         start=stretch.start,
         stop=stretch.stop,
         spk_id=stretch.session.speaker,
@@ -133,7 +134,7 @@ def _clip_rows(short_ones, held_out: set[str], save: Path, rate: int):
             # A recording of the same name may be among the long ones.
             ID=f"{item.recording.session}-clip",
             duration=item.duration,
-            wav=f"$data_root/{item.path.relative_to(save).as_posix()}",
+            wav=rooted(item.path, save),
             start=0,
             stop=round(item.duration * rate),
             spk_id=item.recording.speaker,
@@ -161,7 +162,7 @@ def _write_utterance(
     return Row(
         ID=f"{utterance.role}-{name}",
         duration=utterance.samples / rate,
-        wav=f"$data_root/{path.relative_to(save).as_posix()}",
+        wav=rooted(path, save),
         start=0,
         stop=utterance.samples,
         spk_id=session.speaker,

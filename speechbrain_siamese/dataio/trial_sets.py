@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechbrain_siamese.dataio.manifests import check_inside, read_rows
+from speechbrain_siamese.dataio.manifests import ROOT, check_inside, read_rows
 from speechbrain_siamese.dataio.recordings import (
     ascii_id,
     find_recordings,
@@ -181,7 +181,7 @@ def prepared_trials(folder: str | Path, question: str, title: str) -> TrialSet:
     table = read_trial_table(folder / f"trials_{question}.txt")
     manifest = "valid.csv" if question == "valid" else "test.csv"
     rows = {
-        row["wav"].removeprefix("$data_root/"): row
+        row["wav"].removeprefix(ROOT): row
         for row in read_rows(folder / manifest, ("wav", "spk_id", "gender"))
     }
     missing = [name for name in table.names if name not in rows]

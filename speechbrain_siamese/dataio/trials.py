@@ -7,7 +7,7 @@ from itertools import combinations, product
 
 import numpy as np
 
-from speechbrain_siamese.dataio.manifests import Row, Trial
+from speechbrain_siamese.dataio.manifests import ROOT, Row, Trial
 from speechbrain_siamese.dataio.trial_table import (
     MOST_PAIRS,
     dissimilar_pairs,
@@ -100,4 +100,4 @@ def _drawn_pairs(sides: Sequence[Sequence[Row]], seed: int):
 
 def _relative(row: Row) -> str:
     """Path of an utterance without its ``$data_root``."""
-    return row.wav.removeprefix("$data_root/")
+    return row.wav.removeprefix(ROOT)
