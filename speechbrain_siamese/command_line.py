@@ -1,7 +1,7 @@
 """``siamese``: verify, enrol, identify and label from the command line.
 
 Exit codes: 0 for yes or done, 1 for no (another voice, unknown), 2 for an
-error, which is told in one line.
+error, which is told in one line, and where a file was left out.
 """
 
 from __future__ import annotations

@@ -238,6 +238,14 @@ def test_designs_that_have_no_onnx_form_are_refused(
     assert "expected the DenseNet of hparams/siamese.yaml" in errors
 
 
+def test_an_encoder_that_cannot_be_loaded_is_named(siamese, tmp_path):
+    code, _, errors = siamese("audit", f"--encoder={tmp_path}", tmp_path)
+    assert code == 2
+    assert f"{tmp_path} cannot be loaded" in errors
+    # The words of another command.
+    assert "teacher" not in errors and "!new" not in errors
+
+
 def test_evaluate_prints_the_figures_of_a_list(siamese, clips, tmp_path):
     trials = tmp_path / "trials.txt"
     trials.write_text("1 a1.wav a2.wav\n1 b1.wav b2.wav\n0 a1.wav b1.wav\n")

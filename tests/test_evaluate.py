@@ -312,6 +312,9 @@ def test_every_mistake_is_told(tiny, trained, tiny_data, tmp_path):
     )
     missing = tmp_path / "missing.txt"
     missing.write_text("1 a/1.wav a/2.wav\n0 a/1.wav b/1.wav\n")
+    alone = tmp_path / "alone"
+    (alone / "sita").mkdir(parents=True)
+    shutil.copy(files[0], alone / "sita")
     bare = shutil.copytree(trained / "export", tmp_path / "bare")
     text = (bare / "hyperparams.yaml").read_text()
     lines = [
@@ -336,6 +339,10 @@ def test_every_mistake_is_told(tiny, trained, tiny_data, tmp_path):
         (
             {"trials": missing, "data_folder": tiny_data},
             "there are not trials of both labels left",
+        ),
+        (
+            {"data_folder": alone, "prepared_folder": tmp_path},
+            "there is none, expected both 0 and 1",
         ),
         ({"target": "fpr=2"}, "target is 'fpr 2'"),
         ({"lengths": "[0]"}, "lengths is 0"),

@@ -44,23 +44,22 @@ def audit(source, encoder, as_json, top, prepared):
     Example: siamese audit --encoder=speechbrain/spkrec-ecapa-voxceleb
     results/mine/prepared
     """
+    from speechbrain.inference.speaker import SpeakerRecognition
+
     from speechbrain_siamese.inference import audit as auditing
-    from speechbrain_siamese.inference.teacher import Teacher, open_teacher
+    from speechbrain_siamese.inference.teacher import load_encoder, teacher_of
 
     if encoder:
-        listener = open_teacher(encoder, Path(prepared) / "audit")
+        model = load_encoder(
+            SpeakerRecognition, encoder, Path(prepared) / "audit"
+        )
     elif source:
         model = open_model(source)
-        listener = Teacher(
-            lambda wavs: model.encode_batch(wavs).squeeze(1),
-            model.audio_normalizer.sample_rate,
-            model.fingerprint,
-        )
     else:
         raise ValueError(
             "no model is named: give --source=<export> or --encoder=<name>"
         )
-    found = auditing.audit(listener, prepared, max(top, 50))
+    found = auditing.audit(teacher_of(model), prepared, max(top, 50))
     table = Path(prepared) / "suspects.csv"
     auditing.write_suspects(found, table)
     lines = [f"all {len(found)} rows: {table}"]

@@ -10,12 +10,15 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from speechbrain.inference.speaker import SpeakerRecognition
 
 from speechbrain_siamese.inference.fingerprint import model_fingerprint
+
+Encoder = TypeVar("Encoder", bound=SpeakerRecognition)
 
 #: Of a callable that does not tell its own, Hz.
 _USUAL_RATE = 16000
@@ -144,22 +147,74 @@ def open_teacher(
         rate = int(getattr(source, "sample_rate", _USUAL_RATE))
         teacher = Teacher(source, rate, teacher_name(source))
         return replace(teacher, fingerprint=_answer_fingerprint(teacher))
+    try:
+        model = load_encoder(SpeakerRecognition, source, folder, run_opts)
+    except ValueError as error:
+        raise ValueError(
+            f"teacher: {error}; or a callable (!new: of a class, !name: of a "
+            "function)"
+        ) from error
+    return teacher_of(model)
+
+
+def load_encoder(
+    kind: type[Encoder],
+    source: str | Path,
+    folder: str | Path,
+    run_opts: Mapping[str, object] | None = None,
+) -> Encoder:
+    """Load an encoder by its ``hyperparams.yaml``, whose code runs.
+
+    Arguments
+    ---------
+    kind : type
+        SpeechBrain's ``SpeakerRecognition``, or one of its kind.
+    source : str or Path
+        Its folder, or ``<user>/<name>`` on the hub.
+    folder : str or Path
+        Where an encoder from the hub is put, in a folder of its own.
+    run_opts : Mapping or None
+        SpeechBrain's, such as the device.
+
+    Returns
+    -------
+    SpeakerRecognition
+        Of that kind.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be loaded.
+    """
     source = str(source)
     savedir = None
     if not Path(source).is_dir():
         savedir = Path(folder) / source.replace("/", "-")
     try:
-        model = SpeakerRecognition.from_hparams(
+        return kind.from_hparams(
             source=source, savedir=savedir, run_opts=dict(run_opts or {})
         )
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"teacher is {source}, which cannot be loaded "
-            f"({type(error).__name__}: {error}). Expected a folder with "
-            "hyperparams.yaml and weights, or <user>/<name> of a SpeechBrain "
-            "encoder on the hub, which needs a connection; or a callable "
-            "(!new: of a class, !name: of a function)"
+            f"{source} cannot be loaded ({type(error).__name__}: {error}). "
+            "Expected a folder with hyperparams.yaml and weights, or "
+            "<user>/<name> of a SpeechBrain encoder on the hub, which needs a "
+            "connection"
         ) from error
+
+
+def teacher_of(model: SpeakerRecognition) -> Teacher:
+    """Ask a loaded encoder.
+
+    Arguments
+    ---------
+    model : SpeakerRecognition
+        SpeechBrain's, or ours.
+
+    Returns
+    -------
+    Teacher
+    """
     model.mods.eval()
     return Teacher(
         lambda wavs: model.encode_batch(wavs).squeeze(1),

@@ -80,7 +80,7 @@ def test_fingerprint_of_an_encoder_changes_with_its_weights(encoder, tmp_path):
 
 def test_folder_that_holds_no_encoder_is_named(tmp_path):
     with pytest.raises(
-        ValueError, match=f"teacher is {tmp_path}, which cannot"
+        ValueError, match=f"teacher: {tmp_path} cannot be loaded"
     ):
         open_teacher(tmp_path, tmp_path)
 

@@ -56,6 +56,7 @@ from speechbrain_siamese.evaluation.worst_errors import hear_errors
 from speechbrain_siamese.inference.embeddings import EmbeddingCache
 from speechbrain_siamese.inference.fingerprint import model_fingerprint
 from speechbrain_siamese.inference.speaker import SiameseRecognition
+from speechbrain_siamese.inference.teacher import load_encoder
 from speechbrain_siamese.utils.plots import plot_distances
 from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.report import MEANING, write_metrics
@@ -162,21 +163,7 @@ def claim_output(output, source, settings):
 
 def open_encoder(kind, source, run_opts, work):
     """Load an encoder from a folder or the hub, with a cache of its own."""
-    folder = Path(source)
-    is_local = folder.is_dir()
-    savedir = None if is_local else work / "peers" / source.replace("/", "-")
-    try:
-        model = kind.from_hparams(
-            source=source, savedir=savedir, run_opts=run_opts
-        )
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{source} cannot be loaded ({type(error).__name__}: {error}). "
-            "Expected a folder with hyperparams.yaml and weights, or "
-            "<user>/<name> of a SpeechBrain encoder on the hub, which needs a "
-            "connection. An encoder without a threshold can be compared with: "
-            "--peer="
-        ) from error
+    model = load_encoder(kind, source, work / "peers", run_opts)
     return model, EmbeddingCache(work / "embeddings", model_fingerprint(model))
 
 
@@ -198,9 +185,12 @@ def find_sets(hparams, prepared):
         )
     labels = sets[0].table.labels
     if not sets[0].table.both_labels:
+        found = "there is none"
+        if len(labels):
+            found = f"all {len(labels)} trials have label {labels[0]}"
         raise ValueError(
-            f"{sets[0].title}: all {len(labels)} trials have label "
-            f"{labels[0]}, expected both 0 and 1"
+            f"{sets[0].title}: {found}, expected both 0 and 1: two recordings "
+            "of one speaker, and one of another"
         )
     # Last: thresholds and calibrations are chosen on it.
     if (prepared / "trials_valid.txt").is_file():
@@ -210,9 +200,15 @@ def find_sets(hparams, prepared):
 
 def open_systems(hparams, run_opts, work, prepared):
     """The model, its AS-norm, peers and baselines, not yet prepared."""
-    model, cache = open_encoder(
-        SiameseRecognition, str(hparams["model"]), run_opts, work
-    )
+    try:
+        model, cache = open_encoder(
+            SiameseRecognition, str(hparams["model"]), run_opts, work
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. An encoder without a threshold can be compared with: "
+            "--peer="
+        ) from error
     ours = EmbeddingSystem("model", model, cache)
     own = {ours.name: model.decision}
     encoders, others = [ours], []
