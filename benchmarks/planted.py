@@ -38,7 +38,11 @@ from speechbrain_siamese.inference.audit import (
     audit,
 )
 from speechbrain_siamese.inference.speaker import SiameseRecognition
-from speechbrain_siamese.inference.teacher import Teacher, open_teacher
+from speechbrain_siamese.inference.teacher import (
+    Teacher,
+    open_teacher,
+    teacher_of,
+)
 from speechbrain_siamese.utils.whole_file import write_wav
 
 SEEDS, RATE = (1986, 7, 42), 16000
@@ -135,10 +139,7 @@ def plant(raw: Path, folder: Path, share: float, seed: int) -> Planted:
 
 def export_encoder(source: str) -> Teacher:
     """An export as a listener."""
-    model = SiameseRecognition.from_hparams(source=source)
-    return Teacher(
-        lambda wavs: model.encode_batch(wavs).squeeze(1), RATE, "export"
-    )
+    return teacher_of(SiameseRecognition.from_hparams(source=source))
 
 
 def main() -> None:
