@@ -114,7 +114,9 @@ def _changes(values: torch.Tensor) -> torch.Tensor:
 
 
 def _deviation(values: torch.Tensor) -> torch.Tensor:
-    return (values.var(dim=1, correction=0) + _LEAST).sqrt()
+    # Faster than var(), which takes the frames one by one.
+    centred = values - values.mean(dim=1, keepdim=True)
+    return (centred.square().mean(dim=1) + _LEAST).sqrt()
 
 
 class StatisticsEncoder(torch.nn.Module):
