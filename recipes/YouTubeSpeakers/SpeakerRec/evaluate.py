@@ -75,6 +75,16 @@ VALID = "validation: thresholds and calibrations were chosen on these trials"
 #: Says what a folder is the evaluation of, from its beginning on.
 NOTE = "evaluation_of.json"
 
+#: What an evaluation replaces, or removes files of.
+REPLACED = (
+    "evaluation.html",
+    "evaluate.py",
+    "hyperparams.yaml",
+    "figures",
+    "scores",
+    "tensorboard",
+)
+
 #: Names of systems that no peer may have.
 RESERVED = ("model", "random", "nearest neighbours", "GMM-UBM")
 
@@ -122,7 +132,7 @@ def as_list(value):
 
 
 def claim_output(output, source, settings):
-    """Refuse a folder that holds anything but this very evaluation.
+    """Refuse a folder whose files this evaluation would replace.
 
     What it is the folder of is written before all else: then an evaluation
     that was interrupted can be begun again, and no file that an evaluation
@@ -146,10 +156,12 @@ def claim_output(output, source, settings):
         earlier = {key: found.get(key) for key in ours}
     else:
         remove_partials_of(note)
-        if output.is_dir() and any(output.iterdir()):
+        taken = [name for name in REPLACED if (output / name).exists()]
+        if taken:
             raise ValueError(
-                f"output_folder is {output}, which holds files that are no "
-                "evaluation's: give a new or empty folder"
+                f"output_folder is {output}, which is no evaluation's and "
+                f"holds {', '.join(taken)}, which would be replaced: give a "
+                "new or empty folder"
             )
         earlier = ours
     if earlier != ours:
