@@ -45,7 +45,6 @@ MINERS = "pytorch_metric_learning.miners"
 CHOICES = {
     "recommended": [],
     "DenseNet alone": ["--statistics=False"],
-    "two networks": ["--networks=2", "--embedding_dim=288"],
     "full DenseNet121": ["--growth_rate=32", "--blocks=[6,12,24,16]"],
     # About as many multiply-adds in fewer and larger steps.
     "short trunk": ["--growth_rate=48", "--blocks=[2,4,6,4]"],
@@ -68,7 +67,6 @@ CHOICES = {
     ],
     "3 s": ["--window_len=3"],
     "attentive pooling": [f"--embedding_model=!new:{TRIED}.AttentivePooling"],
-    "averaged weights": ["--average_decay=0.99"],
     # Speeds that leave a voice what it is.
     "same voices": ["--speeds=[95,100,105]", "--speed_voices=False"],
     "other voices": ["--noise_share=0.5"],
@@ -79,9 +77,11 @@ CHOICES = {
     "teacher x 10": [TEACHER, "--teacher_weight=10"],
 }
 
-#: Recorded on both cores, before there were statistics beside the DenseNet;
-#: each record has its command.
+#: Recorded before, each with its command: the linear map of the statistics was
+#: trained as the DenseNet is; there were none, on both cores.
 BEFORE = (
+    "learnt statistics",
+    "learnt statistics, averaged weights",
     "densenet121",
     "short",
     "short, teacher x 10 alone",

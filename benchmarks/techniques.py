@@ -17,14 +17,10 @@ from speechbrain.lobes.models.ECAPA_TDNN import AttentiveStatisticsPooling
 from speechbrain.nnet.losses import AdditiveAngularMargin, LogSoftmaxWrapper
 
 from speechbrain_siamese.lobes.ensemble import DenseNetEnsemble
-from speechbrain_siamese.lobes.features import subtract_mean
 from speechbrain_siamese.nnet.losses import ContrastiveLoss
 
 #: Sizes that hparams/siamese.yaml has.
 EMBEDDING, GROWTH, BLOCKS, WINDOW, RATE = 192, 16, (4, 8, 16, 12), 2.0, 16000
-
-#: The DenseNet and the statistics.
-MEMBERS = 2
 
 
 class MarginsPerSide(ContrastiveLoss):
@@ -69,21 +65,13 @@ class Memory(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        # One of each member of the embedding, which ask by turns.
-        self.queues = torch.nn.ModuleList(
-            losses.CrossBatchMemory(
-                losses.ContrastiveLoss(0.0, 1.2),
-                EMBEDDING // MEMBERS,
-                memory_size=16 * 64,
-            )
-            for _ in range(MEMBERS)
+        self.queue = losses.CrossBatchMemory(
+            losses.ContrastiveLoss(0.0, 1.2), EMBEDDING, memory_size=16 * 64
         )
-        self.asked = 0
 
     def forward(self, embeddings, labels):
-        """The loss of the member whose turn it is."""
-        self.asked += 1
-        return self.queues[self.asked % MEMBERS](embeddings, labels)
+        """As ``ContrastiveLoss``."""
+        return self.queue(embeddings, labels)
 
 
 class GrowingMargin(LogSoftmaxWrapper):
@@ -133,14 +121,7 @@ class AttentivePooling(DenseNetEnsemble):
         series = self.pooled_norm.num_features // 2
         self.pooling = AttentiveStatisticsPooling(series)
 
-    def encode_windows(self, windows):
-        """As the ensemble's own."""
-        images = subtract_mean(windows[:, :, : self.n_mels]).unsqueeze(1)
-        images = images.contiguous(memory_format=torch.channels_last)
-        maps = torch.relu(self.trunk(images))
-        with torch.autocast(maps.device.type, enabled=False):
-            series = maps.float().permute(0, 1, 3, 2).flatten(1, 2)
-            pooled = self.pooled_norm(self.pooling(series).squeeze(-1))
-            own = torch.nn.functional.normalize(self.projection(pooled), dim=-1)
-            other = self.statistics(windows[:, :, -self.n_mels :])
-            return torch.cat([own, other], dim=-1) / self.members**0.5
+    def pool(self, maps):
+        """As the encoder's own."""
+        series = maps.permute(0, 1, 3, 2).flatten(1, 2)
+        return self.pooling(series).squeeze(-1)

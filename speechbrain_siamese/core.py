@@ -12,21 +12,22 @@ import numpy as np
 import speechbrain as sb
 import torch
 from speechbrain.utils.distributed import run_on_main
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from speechbrain_siamese.dataio.datasets import WindowDataset
+from speechbrain_siamese.dataio.draws import WindowSampler
 from speechbrain_siamese.dataio.trial_names import trial_name
 from speechbrain_siamese.dataio.trial_table import TrialTable
 from speechbrain_siamese.global_batch import GlobalBatchBrain, seed_step
 from speechbrain_siamese.lobes.features import subtract_mean
 from speechbrain_siamese.nnet.gather import gather_batch
 from speechbrain_siamese.nnet.losses import all_pairs
-from speechbrain_siamese.nnet.members import member_cosines, member_parts
 from speechbrain_siamese.nnet.param_groups import (
     freeze,
     named_modules,
     parameter_groups,
 )
 from speechbrain_siamese.processing.scoring import MEASURES
+from speechbrain_siamese.statistics_training import learn_statistics
 from speechbrain_siamese.utils.collapse import check_collapse
 from speechbrain_siamese.utils.epoch_report import (
     add_distances,
@@ -52,34 +53,24 @@ class SiameseBrain(GlobalBatchBrain):
     ``euclidean`` for embeddings that are not brought to unit length),
     ``frozen``, ``lr_factors``, ``speed_perturb``, ``speed_voices`` (each speed
     makes other speakers of all), ``wav_augment``, ``fea_augment``,
-    ``lr_schedule``, ``average_decay`` (share that the averaged weights, which
-    are measured and exported, keep of themselves at each step; None for the
-    last weights), ``history``, ``seed``, ``number_of_epochs``,
+    ``lr_schedule``, ``history``, ``seed``, ``number_of_epochs``,
     ``max_minutes``, ``window_samples``, ``eval_batch_size``,
-    ``train_loggers``, ``figures_folder``.
+    ``train_loggers``, ``figures_folder``, ``init_from`` (an encoder that
+    begins as an earlier one keeps its statistics).
 
     Set ``trials`` before ``fit`` and ``evaluate``: a ``TrialTable`` by
-    question (``valid``, and those of the test).
+    question (``valid``, and those of the test); before ``fit`` also
+    ``train_set``, the training manifest, and ``train_sampler``, its windows.
     """
 
     trials: dict[str, TrialTable]
+    train_set: WindowDataset
+    train_sampler: WindowSampler
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.test_scores: dict[str, np.ndarray] = {}
         freeze(self.raw_modules, self.hparams.frozen)
-        # Of an ensemble, each of which has losses of its own.
-        self.members = getattr(
-            self.raw_modules["embedding_model"], "members", 1
-        )
-        self.average = None
-        if getattr(self.hparams, "average_decay", None):
-            self.average = AveragedModel(
-                self.raw_modules["embedding_model"],
-                multi_avg_fn=get_ema_multi_avg_fn(self.hparams.average_decay),
-                use_buffers=True,
-            ).eval()
-            self.checkpointer.add_recoverable("average", self.average)
 
     def compute_forward(self, batch, stage):
         """Encode the clips of a batch, each once; (batch, 1, dim)."""
@@ -89,16 +80,17 @@ class SiameseBrain(GlobalBatchBrain):
             return self.encode(wavs, lengths)
         lengths = torch.ones_like(lengths)
         feats = self.modules.compute_features(self._augmented(wavs, lengths))
+        # What is frozen hears what it hears at inference.
+        encoder = self.raw_modules["embedding_model"]
         if "mean_var_norm" in self.modules:
             feats = self.modules.mean_var_norm(feats, lengths)
-            unmasked = None
-        else:
-            unmasked, feats = feats, subtract_mean(feats)
+        elif encoder.training:
+            feats = subtract_mean(feats)
         # A masked stretch is set to zero, which is the mean only now.
-        if self.hparams.fea_augment:
+        if self.hparams.fea_augment and encoder.training:
             feats, lengths = self.hparams.fea_augment(feats, lengths)
-        # Only encoders that say so take more than SpeechBrain's do.
-        more = {"unmasked": unmasked} if self.members > 1 else {}
+        # Encoders of SpeechBrain are a network, and are not asked for it.
+        more = {"network_alone": True} if hasattr(encoder, "beside") else {}
         return self._embed(self.modules.embedding_model, feats, lengths, **more)
 
     def _augmented(self, wavs, lengths):
@@ -132,10 +124,7 @@ class SiameseBrain(GlobalBatchBrain):
         feats = modules.compute_features(wavs)
         if "mean_var_norm" in modules:
             feats = modules.mean_var_norm(feats, lengths)
-        encoder = modules.embedding_model
-        if self.average:
-            encoder = self.average.module
-        return self._embed(encoder, feats, lengths)
+        return self._embed(modules.embedding_model, feats, lengths)
 
     def _embed(self, encoder, feats, lengths, **more):
         """Embeddings, of unit length unless their distance is measured."""
@@ -161,10 +150,9 @@ class SiameseBrain(GlobalBatchBrain):
         embeddings = gather_batch(embeddings.float())
         labels = gather_batch(self._labels(batch))
         loss = torch.zeros((), device=self.device)
-        parts = member_parts(embeddings, self.members)
         if self.hparams.pair_weight:
-            pair_losses = [self._pair_loss(part, labels) for part in parts]
-            loss = self.hparams.pair_weight * _mean(pair_losses)
+            pair_loss = self._pair_loss(embeddings, labels)
+            loss = self.hparams.pair_weight * pair_loss
         with torch.no_grad():
             pairs = getattr(self.hparams.compute_cost, "pairs", all_pairs)
             add_distances(self.hparams.history.sums, *pairs(embeddings, labels))
@@ -175,22 +163,11 @@ class SiameseBrain(GlobalBatchBrain):
                 )
             )
         if self.hparams.classifier_weight:
-            told = [
+            answers = self.modules.classifier(embeddings.unsqueeze(1))
+            loss = loss + self.hparams.classifier_weight * (
                 self.hparams.classifier_cost(answers, labels.unsqueeze(1))
-                for answers in self._classified(parts)
-            ]
-            loss = loss + self.hparams.classifier_weight * _mean(told)
+            )
         return loss
-
-    def _classified(self, parts):
-        """The classifier's answers, (batch, 1, voices) of each member."""
-        if len(parts) == 1:
-            return [self.modules.classifier(parts[0].unsqueeze(1))]
-        # Behind the joint of all processes, each has the same gradient.
-        weight = self.raw_modules["classifier"].weight
-        return [
-            cosines.unsqueeze(1) for cosines in member_cosines(parts, weight)
-        ]
 
     def _labels(self, batch):
         """Numbers of the voices that this process heard, (batch,)."""
@@ -227,9 +204,14 @@ class SiameseBrain(GlobalBatchBrain):
         self.checkpointer.add_recoverable("optimizer", self.optimizer)
 
     def on_fit_start(self):
-        """Restore the checkpoint; end at once if the time was over already."""
+        """Restore the checkpoint; end at once if the time was over already.
+
+        Where there is none, what is not trained is computed first.
+        """
         super().on_fit_start()
         self.start_clock()
+        if not (self.hparams.history.epochs or self.hparams.init_from):
+            learn_statistics(self, self.train_set)
         if self.out_of_time():
             counter = self.hparams.epoch_counter
             counter.limit = counter.current
@@ -250,12 +232,6 @@ class SiameseBrain(GlobalBatchBrain):
         self.read_clock()
         if should_step:
             self.hparams.lr_schedule(self.optimizer, self.progress())
-
-    def on_fit_batch_end(self, batch, outputs, loss, should_step):
-        """Let the averaged weights follow."""
-        del batch, outputs, loss
-        if should_step and self.average:
-            self.average.update_parameters(self.raw_modules["embedding_model"])
 
     def progress(self) -> float:
         """Share of the training that is over, 0 to 1, by steps or by time."""
@@ -326,10 +302,6 @@ class SiameseBrain(GlobalBatchBrain):
                 ": train first"
             )
         self.best = found.meta["epoch"]
-        if self.average:
-            self.raw_modules["embedding_model"].load_state_dict(
-                self.average.module.state_dict()
-            )
 
     def score(self, table: TrialTable) -> np.ndarray:
         """Scores of trials from the stage's embeddings, (trials,)."""
@@ -410,7 +382,3 @@ class SiameseBrain(GlobalBatchBrain):
             for batch in loader:
                 self.evaluate_batch(batch, sb.Stage.VALID)
         return self.embeddings
-
-
-def _mean(losses):
-    return torch.stack(losses).mean()

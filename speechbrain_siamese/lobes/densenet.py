@@ -213,8 +213,23 @@ class DenseNetEncoder(WindowEncoder):
         maps = F.relu(self._maps(images))
         # Statistics and length in full precision, also under autocast.
         with torch.autocast(maps.device.type, enabled=False):
-            pooled = self.pooled_norm(mean_and_deviation(maps.float()))
+            pooled = self.pooled_norm(self.pool(maps.float()))
             return F.normalize(self.projection(pooled), dim=-1)
+
+    def pool(self, maps: torch.Tensor) -> torch.Tensor:
+        """What is kept of the feature maps; other encoders pool otherwise.
+
+        Arguments
+        ---------
+        maps : torch.Tensor
+            (windows, channels, frames, bins)
+
+        Returns
+        -------
+        torch.Tensor
+            (windows, 2 * channels * bins)
+        """
+        return mean_and_deviation(maps)
 
     def _maps(self, images: torch.Tensor) -> torch.Tensor:
         """What the trunk gives; by its folded copy where nothing is learnt."""

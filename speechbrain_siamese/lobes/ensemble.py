@@ -1,93 +1,104 @@
 """Encoders that answer together.
 
 Those that err elsewhere make fewer mistakes together than the best of them
-alone (Hansen and Salamon 1990, "Neural network ensembles"): DenseNets that
-start from other random weights, and above all what looks at something else,
-the voice's statistics.
+alone (Hansen and Salamon 1990, "Neural network ensembles"): a DenseNet, which
+is trained, and what describes a voice without training.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
+
 import torch
+from torch.nn import functional as F
 
 from speechbrain_siamese.lobes.densenet import DenseNetEncoder
 from speechbrain_siamese.lobes.statistics import StatisticsEncoder
+from speechbrain_siamese.lobes.supervectors import FRAMES, SupervectorEncoder
 from speechbrain_siamese.utils.ranges import check_range
 
 
 class DenseNetEnsemble(DenseNetEncoder):
-    """DenseNets and statistics side by side, whose embeddings are joined.
+    """A DenseNet and a window's statistics, whose embeddings are joined.
 
-    Each gives an equal part of the embedding, of length 1 before it is joined,
-    so that the cosine of two windows is the mean of theirs. Training gives
-    each losses of its own (``nnet.members``): those that share one would learn
-    to rely on each other.
+    The embedding's numbers are the DenseNet's, then those of the statistics
+    and of the supervector, each of length 1 before they are joined: the cosine
+    of two windows is the weighted mean of theirs.
 
     Arguments
     ---------
-    networks : int
-        DenseNets. 1 without statistics is a ``DenseNetEncoder``, with its
-        weights' names.
     statistics : bool
-        Whether a linear map of each window's statistics is one of the members.
-    embedding_dim : int
-        Numbers in the joint embedding, a multiple of the number of members.
+        Whether there is anything beside the DenseNet. False makes it a
+        ``DenseNetEncoder``, with its weights' names.
+    statistics_weight : float
+        How much the cosines of statistics and supervector count, each, where
+        the DenseNet's counts 1. Theirs lie closer together: 4 makes all three
+        alike.
     n_mels : int
         As for ``DenseNetEncoder``.
     **settings
-        As for ``DenseNetEncoder``, the same for all networks.
-
-    Attributes
-    ----------
-    members : int
-        How many equal parts an embedding has.
-
-    Raises
-    ------
-    ValueError
-        If ``embedding_dim`` is no multiple of the members.
+        As for ``DenseNetEncoder``; ``embedding_dim`` is the DenseNet's own.
 
     Example
     -------
-    >>> encoder = DenseNetEnsemble(networks=2, n_mels=32, window_len=0.64)
-    >>> encoder.members
-    3
+    >>> encoder = DenseNetEnsemble(n_mels=32, window_len=0.64)
     >>> encoder(torch.rand(2, 150, 32)).shape
+    torch.Size([2, 1, 2120])
+    >>> encoder(torch.rand(2, 150, 32), network_alone=True).shape
     torch.Size([2, 1, 192])
     """
 
     def __init__(
         self,
-        networks: int = 1,
         statistics: bool = True,
-        embedding_dim: int = 192,
+        statistics_weight: float = 4.0,
         n_mels: int = 80,
         **settings,
     ):
-        check_range("networks", networks, 1, 100, whole=True)
-        members = networks + bool(statistics)
-        if embedding_dim % members:
-            raise ValueError(
-                f"embedding_dim is {embedding_dim}, expected a multiple of "
-                f"{members}: {networks} networks"
-                + (" and the statistics" if statistics else "")
-                + " each give an equal part of it"
-            )
-        own = {"embedding_dim": embedding_dim // members, "n_mels": n_mels}
-        super().__init__(**own, **settings)
-        self.others = torch.nn.ModuleList(
-            DenseNetEncoder(**own, **settings) for _ in range(networks - 1)
-        )
-        self.statistics = StatisticsEncoder(**own) if statistics else None
-        self.members = members
-        self.embedding_dim = embedding_dim
+        super().__init__(n_mels=n_mels, **settings)
+        check_range("statistics_weight", statistics_weight, 0, 1000)
+        self.statistics_weight = statistics_weight
         self.n_mels = n_mels
+        # Names of the modules, in the order of their numbers.
+        self.beside = ("statistics", "supervector") if statistics else ()
+        if statistics:
+            self.statistics = StatisticsEncoder(n_mels)
+            self.supervector = SupervectorEncoder(n_mels)
+
+    @torch.no_grad()
+    def fit_statistics(
+        self, lots: Iterable[tuple[torch.Tensor, torch.Tensor]]
+    ) -> None:
+        """Compute what is not trained from training windows.
+
+        Arguments
+        ---------
+        lots : Iterable of tuple of torch.Tensor
+            Windows (windows, window_frames, bins), with their mean spectrum,
+            and the numbers of their speakers (windows,). Those of all speakers
+            mixed, since the first lots decide which sounds there are.
+        """
+        if not self.beside:
+            return
+        lots, first, frames = iter(lots), [], 0
+        while frames < FRAMES and (lot := next(lots, None)):
+            first.append(lot)
+            frames += lot[0].shape[0] * lot[0].shape[1]
+        self.supervector.fit_sounds(torch.cat([own for own, _ in first]))
+        labels, found = [], {name: [] for name in self.beside}
+        for windows, own in itertools.chain(first, lots):
+            labels.append(own)
+            for name, vectors in found.items():
+                vectors.append(getattr(self, name).describe(windows))
+        for name, vectors in found.items():
+            getattr(self, name).fit(torch.cat(vectors), torch.cat(labels))
 
     def forward(
         self,
         feats: torch.Tensor,
         lengths: torch.Tensor | None = None,
-        unmasked: torch.Tensor | None = None,
+        network_alone: bool = False,
     ) -> torch.Tensor:
         """Encode a batch of images.
 
@@ -95,27 +106,24 @@ class DenseNetEnsemble(DenseNetEncoder):
         ---------
         feats, lengths
             As for ``DenseNetEncoder``.
-        unmasked : torch.Tensor or None
-            In training: the images without masks and with their mean spectrum,
-            for the statistics, which masks would spoil; the same shape. None
-            where ``feats`` are those.
+        network_alone : bool
+            The DenseNet's own embeddings, which training works on.
 
         Returns
         -------
         torch.Tensor
-            Embeddings of length 1, (batch, 1, embedding_dim).
+            Embeddings of length 1, (batch, 1, dim).
 
         Raises
         ------
         ValueError
             If an item has less than ``min_len`` of sound.
         """
-        if unmasked is not None and not self.training:
-            # Frozen: it hears what it hears at inference.
-            feats = unmasked
-        elif unmasked is not None and self.statistics is not None:
-            feats = torch.cat([feats, unmasked], dim=-1)
-        return super().forward(feats, lengths)
+        del lengths
+        encode = self.encode_windows
+        if network_alone:
+            encode = super().encode_windows
+        return F.normalize(self.over_windows(feats, encode), dim=-1)
 
     def encode_windows(self, windows: torch.Tensor) -> torch.Tensor:
         """Encode windows of the training length, each alone.
@@ -123,29 +131,25 @@ class DenseNetEnsemble(DenseNetEncoder):
         Arguments
         ---------
         windows : torch.Tensor
-            (windows, window_frames, bins); with the unmasked ones behind them,
-            twice as many bins.
+            (windows, window_frames, bins)
 
         Returns
         -------
         torch.Tensor
-            Embeddings of length 1, (windows, embedding_dim), float32.
+            Embeddings of length 1, (windows, dim), float32.
 
         Raises
         ------
         ValueError
             If the windows have another number of bins.
         """
-        bins = windows.shape[2]
-        doubled = self.training and bins == 2 * self.n_mels
-        if bins != self.n_mels and not doubled:
+        if windows.shape[2] != self.n_mels:
             raise ValueError(
-                f"the images have {bins} bins, expected n_mels, which is "
-                f"{self.n_mels}"
+                f"the images have {windows.shape[2]} bins, expected n_mels, "
+                f"which is {self.n_mels}"
             )
-        images = windows[:, :, : self.n_mels]
-        parts = [super().encode_windows(images)]
-        parts += [other.encode_windows(images) for other in self.others]
-        if self.statistics is not None:
-            parts.append(self.statistics(windows[:, :, -self.n_mels :]))
-        return torch.cat(parts, dim=-1) / self.members**0.5
+        parts = [super().encode_windows(windows)]
+        share = self.statistics_weight**0.5
+        parts += [share * getattr(self, name)(windows) for name in self.beside]
+        whole = (1 + len(self.beside) * self.statistics_weight) ** 0.5
+        return torch.cat(parts, dim=-1) / whole

@@ -1,10 +1,7 @@
-"""A voice's statistics, and an encoder that is linear in them.
+"""A voice's statistics: how loud each band is, and how bands move together.
 
-How loud each band is, how much it moves and how bands move together tell a
-voice as the mixtures of Gaussians of old did (Reynolds and Rose 1995, "Robust
-text-independent speaker identification using Gaussian mixture speaker
-models"). A linear map of them has few weights: with an hour or two of training
-speech it knows strangers better than a deep network, and it errs elsewhere.
+With an hour or two of training speech they know strangers better than a deep
+network, and they err elsewhere.
 """
 
 from __future__ import annotations
@@ -12,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy.fft import dct
-from torch.nn import functional as F
+
+from speechbrain_siamese.lobes.whitening import WhitenedEncoder
 
 #: Cepstra whose correlations are taken.
 CEPSTRA = 24
@@ -119,48 +117,29 @@ def _deviation(values: torch.Tensor) -> torch.Tensor:
     return (centred.square().mean(dim=1) + _LEAST).sqrt()
 
 
-class StatisticsEncoder(torch.nn.Module):
-    """Encode windows as a linear map of their statistics, of length 1.
+class StatisticsEncoder(WhitenedEncoder):
+    """Encode windows as their statistics, whitened, of length 1.
 
     Arguments
     ---------
     n_mels : int
         Bins of the images.
-    embedding_dim : int
-        Numbers in an embedding.
 
     Example
     -------
-    >>> encoder = StatisticsEncoder(n_mels=40, embedding_dim=64)
+    >>> encoder = StatisticsEncoder(n_mels=40)
     >>> encoder(torch.rand(3, 200, 40)).shape
-    torch.Size([3, 64])
+    torch.Size([3, 672])
     """
 
-    def __init__(self, n_mels: int, embedding_dim: int):
-        super().__init__()
+    def __init__(self, n_mels: int):
         cepstra = min(CEPSTRA, n_mels - 1)
+        super().__init__(3 * n_mels + cepstra * (cepstra - 1))
         # It follows from the settings: a checkpoint need not hold it.
         self.register_buffer(
             "cosines", cosine_basis(n_mels, cepstra), persistent=False
         )
-        count = 3 * n_mels + cepstra * (cepstra - 1)
-        self.norm = torch.nn.BatchNorm1d(count)
-        self.projection = torch.nn.Linear(count, embedding_dim)
 
-    def forward(self, windows: torch.Tensor) -> torch.Tensor:
-        """Encode windows, each alone.
-
-        Arguments
-        ---------
-        windows : torch.Tensor
-            (windows, frames, bins), with their mean spectrum.
-
-        Returns
-        -------
-        torch.Tensor
-            (windows, embedding_dim), float32.
-        """
-        # Statistics in full precision, also under autocast.
-        with torch.autocast(windows.device.type, enabled=False):
-            statistics = window_statistics(windows.float(), self.cosines)
-            return F.normalize(self.projection(self.norm(statistics)), dim=-1)
+    def describe(self, windows: torch.Tensor) -> torch.Tensor:
+        """Statistics of each window; as ``WhitenedEncoder.describe``."""
+        return window_statistics(windows, self.cosines)

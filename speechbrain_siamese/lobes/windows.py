@@ -348,6 +348,27 @@ class WindowEncoder(torch.nn.Module):
             If an item has less than ``min_len`` of sound.
         """
         del lengths
+        return self.over_windows(feats, self.encode_windows)
+
+    def over_windows(
+        self,
+        feats: torch.Tensor,
+        encode: Callable[[torch.Tensor], torch.Tensor],
+    ) -> torch.Tensor:
+        """Cut images into windows, and average what these are encoded as.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            As for ``forward``.
+        encode : Callable
+            (windows, window_frames, bins) to (windows, dim), each alone.
+
+        Returns
+        -------
+        torch.Tensor
+            (batch, 1, dim)
+        """
         return mean_over_windows(
             valid_frames(
                 feats,
@@ -355,7 +376,7 @@ class WindowEncoder(torch.nn.Module):
                 None if self.training else self.silence_range,
             ),
             self.window_frames,
-            self.encode_windows,
+            encode,
             # A training batch is one lot: batch normalisation has to see all.
             at_once=None if self.training else WINDOWS_AT_ONCE,
         ).unsqueeze(1)

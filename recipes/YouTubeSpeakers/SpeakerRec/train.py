@@ -37,7 +37,6 @@ from speechbrain_siamese.dataio.trial_table import read_trial_table
 from speechbrain_siamese.inference.teacher import open_teacher, teacher_name
 from speechbrain_siamese.inference.teacher_targets import teacher_targets
 from speechbrain_siamese.nnet.gather import rank_and_world_size
-from speechbrain_siamese.nnet.members import check_classifier, even_members
 from speechbrain_siamese.nnet.param_groups import check_names
 from speechbrain_siamese.processing.score_norm import Cohort
 from speechbrain_siamese.training_report import (
@@ -74,8 +73,6 @@ def check_settings(hparams):
     """Refuse settings out of their range before any work is done."""
     check_ranges(hparams)
     check_range("change_seconds", hparams.get("change_seconds", 0), 0, 36000)
-    if hparams.get("average_decay"):
-        check_range("average_decay", hparams["average_decay"], 0, 0.999999)
     check_limits(hparams["steps_per_epoch"], hparams["max_minutes"])
     teacher = hparams.get("teacher")
     if teacher:
@@ -307,6 +304,7 @@ def main(argv):
         checkpointer=hparams["checkpointer"],
     )
     brain.trials = trials
+    brain.train_set = datasets["train"]
     brain.train_sampler = sampler
     loader = {
         "batch_size": hparams["eval_batch_size"],
@@ -348,8 +346,6 @@ def build_heads(hparams, speakers):
     if hparams.get("speed_voices"):
         speakers *= len(hparams["speeds"])
     heads = {"classifier": hparams["classifier"](out_neurons=speakers)}
-    members = getattr(hparams["embedding_model"], "members", 1)
-    check_classifier(heads["classifier"], members)
     cost = hparams["compute_cost"]
     if isinstance(cost, functools.partial):
         # With !name: a loss that has a proxy for each speaker.
@@ -381,14 +377,15 @@ def finish(brain, datasets, encoder, sections):
     hparams = brain.hparams
     voices = brain.speaker_means(datasets["train"])
     classifier = brain.raw_modules["classifier"]
-    if not hparams.classifier_weight:
-        # It has learnt nothing: each voice's own direction answers.
+    narrow = classifier.weight.shape[1] < voices.shape[1]
+    if narrow or not hparams.classifier_weight:
+        # It has learnt nothing, or of a part of the embedding: each voice's
+        # own direction answers.
         classifier.weight.data = voices.to(classifier.weight)
     elif len(classifier.weight) > len(voices):
         # Voices at another speed than their own were for training alone.
         first = hparams.speeds.index(100) * len(voices)
         classifier.weight.data = classifier.weight.data[first:][: len(voices)]
-    classifier.weight.data = even_members(classifier.weight.data, brain.members)
     cohort = Cohort(*voices.shape)
     cohort.fill(voices)
     decision, normalised = choose_decisions(brain, cohort)
