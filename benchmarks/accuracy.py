@@ -141,7 +141,11 @@ RUNS = (
 )
 
 #: Recorded before what they measured was dropped: their commit has the code.
-DROPPED = (Run("supervectors"),)
+DROPPED = (
+    Run("supervectors"),
+    Run("learnt_statistics"),
+    Run("learnt_statistics", minutes=10),
+)
 
 
 def left_out(run: Run, data: Path, folder: Path) -> Path:

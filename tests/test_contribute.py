@@ -340,7 +340,7 @@ def test_upstream_runs_our_examples_and_tests(check, checkout):
         for name in ours
         if name.startswith("speechbrain/") and "integrations/" not in name
     ]
-    assert len(library) == 12
+    assert len(library) == 13
     check("-m", "pytest", "-q", "--doctest-modules", *library)
     integrations = [
         name for name in ours if "integrations/torchvision/" in name
@@ -352,7 +352,7 @@ def test_upstream_runs_our_examples_and_tests(check, checkout):
         "speechbrain/integrations/tests/test_torchvision.py",
     )
     tests = [name for name in ours if name.startswith("tests/unittests/")]
-    assert len(tests) == 9
+    assert len(tests) == 10
     # And that nothing else breaks by what is new in its packages.
     check("-m", "pytest", "-q", *tests, "tests/unittests/test_imports.py")
 

@@ -113,6 +113,10 @@ def test_a_collapse_is_warned_of_and_ends_a_training_that_stays_so(caplog):
     assert collapsed_epochs(epochs(0.1, 1e-7)) == [2]
     # Of a training that an earlier version began.
     assert collapsed_epochs([{"epoch": 1}]) == []
+    # Statistics that are not trained keep the scores apart.
+    told = {"valid_spread": 0.1, "train_distance_dissimilar": 1e-3}
+    with pytest.raises(ValueError, match="voices of a batch are alike .*0.001"):
+        check_collapse([{"epoch": number, **told} for number in (1, 2, 3)])
 
 
 def test_scores_that_are_all_alike_have_figures_and_are_seen():
@@ -227,12 +231,11 @@ def test_sound_behind_the_end_of_an_item_is_none(model, tiny):
 
 
 def collapsing(folder, trained):
-    """An export whose encoder says the same of everybody."""
+    """An export whose network says the same of everybody."""
     export = shutil.copytree(trained / "export", folder / "start" / "export")
     path = export / "embedding_model.ckpt"
     state = torch.load(path, weights_only=True)
-    for name in ("projection.weight", "statistics.projection.weight"):
-        state[name].zero_()
+    state["projection.weight"].zero_()
     torch.save(state, path)
     return export
 
@@ -252,6 +255,6 @@ def test_a_real_training_that_has_collapsed_ends_early(
     )
     text = done.stdout + done.stderr
     assert done.returncode == 1, text[-2000:]
-    assert "epoch 1: all validation scores are alike" in text
+    assert "epoch 1: all voices of a batch are alike" in text
     assert f"It was so for {PATIENCE} epochs, so the training ends" in text
     assert "Going into epoch 4" not in text

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 SHRINKAGE = 0.5
 
 #: Of the variance of all windows, which is 1: no direction varies less.
-_LEAST = 1e-4
+_LEAST = 1e-6
 
 
 def within_speaker_whitening(
@@ -51,7 +51,8 @@ def within_speaker_whitening(
 
     Example
     -------
-    >>> around = torch.tensor([[-1.0, -0.1], [1.0, 0.1], [-1.0, 0.1], [1, -0.1]])
+    >>> around = torch.tensor([[-1.0, -1], [1, 1], [-1, 1], [1, -1]])
+    >>> around = around * torch.tensor([1.0, 0.1])
     >>> vectors = torch.cat([around, around + torch.tensor([2.0, 2.0])])
     >>> labels = torch.tensor([0] * 4 + [1] * 4)
     >>> weight, bias = within_speaker_whitening(vectors, labels, shrinkage=0.0)

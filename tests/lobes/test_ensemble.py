@@ -19,53 +19,83 @@ SMALL = {
 @pytest.fixture
 def encoder():
     torch.manual_seed(0)
-    return DenseNetEnsemble(networks=2, embedding_dim=24, **SMALL).eval()
+    return DenseNetEnsemble(
+        embedding_dim=24, statistics_weight=3.0, **SMALL
+    ).eval()
 
 
-def test_the_cosine_is_the_mean_of_the_members(encoder):
+def test_the_cosine_is_the_weighted_mean_of_the_members(encoder):
     feats = torch.randn(2, 64, 32)
     with torch.no_grad():
         joint = encoder(feats)[:, 0]
-        alone = [DenseNetEncoder.encode_windows(encoder, feats)]
-        alone += [other.encode_windows(feats) for other in encoder.others]
-        alone += [encoder.statistics(feats)]
-    assert joint.shape == (2, 24)
-    expected = sum(float(own[0] @ own[1]) for own in alone) / 3
+        alone = [
+            DenseNetEncoder.encode_windows(encoder, feats),
+            encoder.statistics(feats),
+            encoder.supervector(feats),
+        ]
+    cosines = [float(own[0] @ own[1]) for own in alone]
+    expected = (cosines[0] + 3 * cosines[1] + 3 * cosines[2]) / 7
     assert float(joint[0] @ joint[1]) == pytest.approx(expected, abs=1e-5)
     assert joint.norm(dim=-1).tolist() == pytest.approx([1.0, 1.0], abs=1e-5)
 
 
-def test_networks_start_apart(encoder):
-    (other,) = encoder.others
-    weights = (encoder.trunk.conv0.weight, other.trunk.conv0.weight)
-    assert not torch.equal(*weights)
-
-
-def test_masks_do_not_reach_the_statistics(encoder):
-    encoder.train()
-    unmasked = torch.randn(4, 64, 32)
-    masked = unmasked.clone()
-    masked[:, 10:40] = 0.0
+@pytest.mark.parametrize("training", [True, False])
+def test_the_network_alone_is_what_training_works_on(encoder, training):
+    encoder.train(training)
+    feats = torch.randn(3, 64, 32)
     torch.manual_seed(0)
-    plain = encoder(unmasked, unmasked=unmasked)[:, 0].chunk(3, dim=-1)
+    found = encoder(feats, network_alone=True)
+    assert found.shape == (3, 1, 24)
     torch.manual_seed(0)
-    found = encoder(masked, unmasked=unmasked)[:, 0].chunk(3, dim=-1)
-    assert not torch.allclose(plain[0], found[0], atol=1e-3)
-    torch.testing.assert_close(plain[2], found[2])
+    alone = DenseNetEncoder.encode_windows(encoder, feats)
+    torch.testing.assert_close(found[:, 0], alone)
+    found[:, 0, 0].sum().backward()
+    assert encoder.projection.weight.grad.abs().sum() > 0
+    for part in (encoder.statistics, encoder.supervector):
+        assert all(weight.grad is None for weight in part.parameters())
 
 
-def test_a_frozen_ensemble_hears_no_masks(encoder):
-    unmasked = torch.randn(2, 64, 32)
-    with torch.no_grad():
-        found = encoder(torch.zeros(2, 64, 32), unmasked=unmasked)
-        torch.testing.assert_close(found, encoder(unmasked))
+def lots(count, labels):
+    """Windows of voices that differ in how they move."""
+    torch.manual_seed(1)
+    voices = torch.rand(6, 1, 32) * 3
+    for _ in range(count):
+        yield (
+            torch.randn(len(labels), 64, 32) * voices[labels],
+            labels,
+        )
 
 
-def test_one_network_alone_is_the_encoder_itself():
-    torch.manual_seed(0)
-    one = DenseNetEnsemble(
-        networks=1, statistics=False, embedding_dim=24, **SMALL
+def test_what_is_not_trained_is_computed_from_all_lots(encoder):
+    labels = torch.tensor([0, 1, 2, 3, 4, 5, 0, 1])
+    # More than the sounds are taken from.
+    encoder.fit_statistics(lots(100, labels))
+    windows, labels = next(lots(1, torch.arange(6).repeat(4)))
+    same = labels[:, None] == labels
+    for name in encoder.beside:
+        with torch.no_grad():
+            found = getattr(encoder, name)(windows)
+        cosines = found @ found.T
+        assert cosines[same].mean() > cosines[~same].mean() + 0.2, name
+    other = DenseNetEnsemble(
+        embedding_dim=24, statistics_weight=3.0, **SMALL
     ).eval()
+    other.load_state_dict(encoder.state_dict())
+    with torch.no_grad():
+        assert torch.equal(other(windows), encoder(windows))
+
+
+def test_without_statistics_there_is_nothing_to_compute():
+    encoder = DenseNetEnsemble(statistics=False, **SMALL)
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+    encoder.fit_statistics(lots(2, torch.arange(6)))
+    for key, value in encoder.state_dict().items():
+        assert torch.equal(before[key], value)
+
+
+def test_without_statistics_it_is_the_encoder_itself():
+    torch.manual_seed(0)
+    one = DenseNetEnsemble(statistics=False, embedding_dim=24, **SMALL).eval()
     plain = DenseNetEncoder(embedding_dim=24, **SMALL).eval()
     plain.load_state_dict(one.state_dict())
     feats = torch.randn(2, 150, 32)
@@ -80,19 +110,9 @@ def test_what_else_is_in_the_batch_does_not_matter(encoder):
     torch.testing.assert_close(together[:1], alone, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize(
-    "settings, told",
-    [
-        (
-            {"networks": 4, "embedding_dim": 24},
-            "embedding_dim is 24, expected a multiple of 5: 4 networks and",
-        ),
-        ({"networks": 0}, "networks is 0"),
-    ],
-)
-def test_bad_settings_are_named(settings, told):
-    with pytest.raises(ValueError, match=told):
-        DenseNetEnsemble(**{**SMALL, **settings})
+def test_a_bad_weight_is_named():
+    with pytest.raises(ValueError, match="statistics_weight is -1"):
+        DenseNetEnsemble(statistics_weight=-1, **SMALL)
 
 
 @pytest.mark.parametrize("bins", [31, 64])

@@ -101,8 +101,8 @@ MODEL = ["embedding_model", "arguments"]
     [
         ([*MODEL, "blocks"], [10**9] * 4, "expected a number up to"),
         ([*MODEL, "blocks"], [1000] * 4, "more than"),
-        # With the statistics 64 members, who share 64 numbers.
-        ([*MODEL, "networks"], 63, "more than"),
+        ([*MODEL, "statistics"], False, "tensors differ"),
+        ([*MODEL, "networks"], 2, "takes no 'networks'|TypeError"),
         ([*MODEL, "window_len"], 1e9, "expected a number"),
         (["compute_features", "arguments", "n_mels"], 10**6, "n_mels of"),
         (["compute_features", "arguments", "n_mels"], 80, "do not fit"),

@@ -1,0 +1,131 @@
+"""Which training speech what is not trained is computed from."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import speechbrain as sb
+import torch
+from speechbrain.augment.time_domain import SpeedPerturb
+
+from speechbrain_siamese.core import SiameseBrain
+from speechbrain_siamese.dataio.datasets import read_manifest
+from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
+from speechbrain_siamese.lobes.ensemble import DenseNetEnsemble
+from speechbrain_siamese.lobes.features import LogMel
+from speechbrain_siamese.statistics_training import learn_statistics
+
+RATE, WINDOW, SPEEDS = 16000, 10240, [90, 100, 110]
+
+
+class Listening(DenseNetEnsemble):
+    """Keeps what it is shown."""
+
+    def fit_statistics(self, lots):
+        lots = list(lots)
+        self.shown = torch.cat([windows for windows, _ in lots])
+        self.labels = torch.cat([labels for _, labels in lots])
+        super().fit_statistics(iter(lots))
+
+
+@pytest.fixture
+def make(trained):
+    """``make(**settings)``: a brain of the tiny corpus, and its manifest."""
+    folder = trained / "prepared"
+    drawn = math.ceil(WINDOW * max(SPEEDS) / 100)
+
+    def build(**settings):
+        train = read_manifest(str(folder / "train.csv"), str(folder), drawn)
+        encoder = sb.dataio.encoder.CategoricalEncoder()
+        train.add_dynamic_item(
+            encoder.encode_label_torch,
+            takes="spk_id",
+            provides="spk_id_encoded",
+        )
+        encoder.ignore_len()
+        encoder.update_from_didataset(train, "spk_id")
+        train.set_output_keys(["id", "sig", "spk_id_encoded"])
+        rows = [train.data[data_id] for data_id in train.data_ids]
+        brain = SiameseBrain(
+            modules={
+                "compute_features": LogMel(sample_rate=RATE, n_mels=32),
+                "embedding_model": Listening(
+                    n_mels=32,
+                    window_len=WINDOW / RATE,
+                    growth_rate=4,
+                    blocks=[1, 1, 1, 1],
+                ),
+            },
+            hparams={
+                "seed": 1,
+                "window_samples": WINDOW,
+                "frozen": [],
+                "speed_voices": True,
+                "speed_perturb": SpeedPerturb(RATE, SPEEDS),
+                **settings,
+            },
+            run_opts={"device": "cpu"},
+        )
+        brain.train_sampler = SpeakerBatchSampler(
+            speakers=[row["spk_id"] for row in rows],
+            stretches=[(int(row["start"]), int(row["stop"])) for row in rows],
+            sample_rate=RATE,
+            window_samples=drawn,
+            speakers_per_batch=4,
+            clips_per_speaker=2,
+        )
+        return brain, train, len(encoder)
+
+    return build
+
+
+def test_every_voice_is_shown_at_every_speed(make):
+    brain, train, people = make()
+    learn_statistics(brain, train)
+    encoder = brain.raw_modules["embedding_model"]
+    assert encoder.shown.shape[1:] == (64, 32)
+    assert {*encoder.labels.tolist()} == {*range(people * len(SPEEDS))}
+    counts = torch.bincount(encoder.labels)
+    # The same windows at each speed, as many as the speech fills.
+    by_speed = counts.unflatten(0, (len(SPEEDS), people))
+    assert torch.equal(by_speed[0], by_speed[1])
+    seconds = (
+        brain.train_sampler.bounds[:, 1] - brain.train_sampler.bounds[:, 0]
+    ).sum() / brain.train_sampler.window_samples
+    assert int(by_speed[0].sum()) == pytest.approx(seconds, abs=people)
+    # Mixed: the first lot has most of the voices.
+    assert len({*encoder.labels[:32].tolist()}) > people // 2
+
+
+def test_speeds_that_leave_a_voice_the_same_make_no_voices(make):
+    brain, train, people = make(speed_voices=False)
+    learn_statistics(brain, train)
+    labels = brain.raw_modules["embedding_model"].labels
+    assert {*labels.tolist()} == {*range(people)}
+
+
+def test_without_speeds_windows_are_as_they_are(make):
+    brain, train, people = make(speed_perturb=None, speed_voices=False)
+    learn_statistics(brain, train)
+    labels = brain.raw_modules["embedding_model"].labels
+    assert {*labels.tolist()} == {*range(people)}
+
+
+def test_there_is_a_most(make, monkeypatch):
+    monkeypatch.setattr("speechbrain_siamese.statistics_training.WINDOWS", 90)
+    brain, train, people = make()
+    learn_statistics(brain, train)
+    count = len(brain.raw_modules["embedding_model"].labels)
+    assert count <= 90 + 2 * people * len(SPEEDS)
+
+
+def test_the_same_seed_computes_the_same(make):
+    states = []
+    for _ in range(2):
+        brain, train, _ = make()
+        learn_statistics(brain, train)
+        encoder = brain.raw_modules["embedding_model"]
+        states.append(encoder.statistics.state_dict())
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert states[0]["whitening.weight"].isfinite().all()
