@@ -293,7 +293,7 @@ def percent(value: float, interval: tuple[float, float]) -> str:
 def print_runs(records: dict[Run, dict], listed: dict) -> dict:
     """One row a run; returns the figures."""
     print(
-        "run                         people           steps   clips  parameters"
+        "run                           people           steps   clips  parameters"
         "  MMAC/s  ms/s  EER, Malayalam        minDCF  EER, LibriSpeech"
     )
     found = {}
@@ -301,7 +301,7 @@ def print_runs(records: dict[Run, dict], listed: dict) -> dict:
         own = found[run] = figures(record, listed)
         batch = 32 if run.system == "two_tower" else 64
         print(
-            f"{run.name:<28}{record['data'].split(',')[0]:<17}"
+            f"{run.name:<30}{record['data'].split(',')[0]:<17}"
             f"{record['steps']:5}{batch * record['steps']:8}"
             f"{record['parameters'] / 1e6:10.2f} M"
             f"{record['multiply_adds'] / 1e6:8.0f}"

@@ -12,6 +12,10 @@ logger = get_logger(__name__)
 #: an untrained encoder has some thousandths.
 COLLAPSED = 1e-4
 
+#: Distance of training pairs below which they are: what is not trained of an
+#: encoder keeps the scores apart. As far as scores of ``COLLAPSED``.
+_NEAR = COLLAPSED**0.5
+
 #: Such epochs one after the other that end a training.
 PATIENCE = 3
 
@@ -23,7 +27,7 @@ ADVICE = (
 
 
 def collapsed_epochs(epochs: Sequence[Mapping[str, float]]) -> list[int]:
-    """Numbers of the epochs in which all validation scores were alike.
+    """Numbers of the epochs in which all scores, or training pairs, were alike.
 
     Arguments
     ---------
@@ -41,11 +45,14 @@ def collapsed_epochs(epochs: Sequence[Mapping[str, float]]) -> list[int]:
     []
     >>> collapsed_epochs([{"epoch": 1, "valid_spread": 1e-7}])
     [1]
+    >>> collapsed_epochs([{"epoch": 2, "train_distance_dissimilar": 1e-3}])
+    [2]
     """
     return [
         int(epoch["epoch"])
         for epoch in epochs
         if epoch.get("valid_spread", 1.0) < COLLAPSED
+        or epoch.get("train_distance_dissimilar", 1.0) < _NEAR
     ]
 
 
@@ -64,11 +71,15 @@ def check_collapse(epochs: Sequence[Mapping[str, float]]) -> None:
     """
     if not collapsed_epochs(epochs[-1:]):
         return
-    number, spread = epochs[-1]["epoch"], epochs[-1]["valid_spread"]
-    found = (
-        f"epoch {number}: all validation scores are alike (standard deviation "
-        f"{spread:.1g}): {ADVICE}"
+    last = epochs[-1]
+    alike = (
+        f"validation scores are alike (standard deviation "
+        f"{last['valid_spread']:.1g})"
     )
+    if last["valid_spread"] >= COLLAPSED:
+        distance = last["train_distance_dissimilar"]
+        alike = f"voices of a batch are alike (mean distance {distance:.1g})"
+    found = f"epoch {last['epoch']}: all {alike}: {ADVICE}"
     if len(collapsed_epochs(epochs[-PATIENCE:])) == PATIENCE:
         raise ValueError(
             f"{found}. It was so for {PATIENCE} epochs, so the training ends; "

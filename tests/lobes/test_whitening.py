@@ -11,7 +11,6 @@ from speechbrain_siamese.lobes.whitening import (
     within_speaker_whitening,
 )
 
-
 discriminant_analysis = pytest.importorskip("sklearn.discriminant_analysis")
 
 
