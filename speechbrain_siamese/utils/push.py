@@ -15,7 +15,12 @@ from huggingface_hub.errors import (
 )
 from speechbrain.dataio.encoder import CategoricalEncoder
 
-from speechbrain_siamese.utils.export import CARD, FILES, HYPERPARAMS, LABELS
+from speechbrain_siamese.utils.export_folder import (
+    CARD,
+    FILES,
+    HYPERPARAMS,
+    LABELS,
+)
 from speechbrain_siamese.utils.model_card import HERE
 from speechbrain_siamese.utils.safe_form import CONFIG
 

@@ -19,11 +19,8 @@ from speechbrain.lobes.models.ECAPA_TDNN import Classifier
 from speechbrain_siamese.processing.score_norm import Cohort
 from speechbrain_siamese.utils.calibration import Calibration
 from speechbrain_siamese.utils.decision import Decision
-from speechbrain_siamese.utils.export import (
-    FILES,
-    export_model,
-    recipe_sections,
-)
+from speechbrain_siamese.utils.export import export_model, recipe_sections
+from speechbrain_siamese.utils.export_folder import FILES
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "hparams" / "siamese.yaml"

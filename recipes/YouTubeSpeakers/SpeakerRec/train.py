@@ -47,12 +47,12 @@ from speechbrain_siamese.turn_training import learn_turns
 from speechbrain_siamese.utils.earlier_model import check_start
 from speechbrain_siamese.utils.epoch_report import open_tensorboard
 from speechbrain_siamese.utils.export import (
-    check_export_folder,
     export_model,
     export_weights,
     recipe_sections,
     section_values,
 )
+from speechbrain_siamese.utils.export_folder import check_export_folder
 from speechbrain_siamese.utils.parallel import check_shared_memory
 from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.report import write_metrics
