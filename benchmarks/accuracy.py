@@ -294,7 +294,8 @@ def print_runs(records: dict[Run, dict], listed: dict) -> dict:
     """One row a run; returns the figures."""
     print(
         "run                           people           steps   clips"
-        "  parameters  MMAC/s  ms/s  EER, Malayalam        minDCF  EER, LibriSpeech"
+        "  parameters  MMAC/s  ms/s  EER, Malayalam        minDCF"
+        "  EER, LibriSpeech"
     )
     found = {}
     for run, record in records.items():
