@@ -161,5 +161,7 @@ def test_the_export_answers_with_people(trained):
     learnt = torch.load(folder / "classifier.ckpt", weights_only=True)["weight"]
     people = (trained / "export" / "label_encoder.txt").read_text().count("=>")
     assert len(learnt) == 5 * (people - 1)
-    assert torch.equal(answers, voices["voices"])
+    # Each points where the voice's mean embedding does.
+    same = torch.nn.functional.cosine_similarity(answers, voices["voices"])
+    assert same.tolist() == pytest.approx([1.0] * len(same), abs=1e-4)
     assert answers.shape[1] > learnt.shape[1]
