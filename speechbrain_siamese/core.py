@@ -2,8 +2,8 @@
 
 One batch is P speakers x K clips; each clip is encoded once and the
 contrastive loss sees every pair. A classifier over the training speakers is
-learnt beside it, which steadies the training and gives the export its
-``classify_file``.
+learnt beside it, which steadies the training; where it hears the whole
+embedding it gives the export its ``classify_file``, elsewhere mean voices do.
 """
 
 from __future__ import annotations
@@ -55,8 +55,7 @@ class SiameseBrain(GlobalBatchBrain):
     makes other speakers of all), ``wav_augment``, ``fea_augment``,
     ``lr_schedule``, ``history``, ``seed``, ``number_of_epochs``,
     ``max_minutes``, ``window_samples``, ``eval_batch_size``,
-    ``train_loggers``, ``figures_folder``, ``init_from`` (an encoder that
-    begins as an earlier one keeps its statistics).
+    ``train_loggers``, ``figures_folder``.
 
     Set ``trials`` before ``fit`` and ``evaluate``: a ``TrialTable`` by
     question (``valid``, and those of the test); before ``fit`` also
@@ -206,12 +205,11 @@ class SiameseBrain(GlobalBatchBrain):
     def on_fit_start(self):
         """Restore the checkpoint; end at once if the time was over already.
 
-        Where there is none, what is not trained is computed first.
+        What is not trained is computed first, unless it is there already.
         """
         super().on_fit_start()
         self.start_clock()
-        if not (self.hparams.history.epochs or self.hparams.init_from):
-            learn_statistics(self, self.train_set)
+        learn_statistics(self, self.train_set)
         if self.out_of_time():
             counter = self.hparams.epoch_counter
             counter.limit = counter.current

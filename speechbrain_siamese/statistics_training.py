@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -39,37 +40,44 @@ def learn_statistics(brain: SiameseBrain, train: WindowDataset) -> None:
         The training manifest.
     """
     encoder = brain.raw_modules["embedding_model"]
-    if not getattr(encoder, "beside", ()):
+    # Those of a checkpoint, or of the export that training goes on from, stay.
+    if getattr(encoder, "computed", True):
         return
-    perturb = brain.hparams.speed_perturb
-    changes = [None] if perturb is None else [*perturb.resamplers]
+    # Another augmenter in its place leaves the speed as it is here.
+    changes = getattr(brain.hparams.speed_perturb, "resamplers", [None])
     draws = _draw(brain, WINDOWS // len(changes))
-    logger.info(
-        "the voices' statistics are computed from %d windows%s",
-        len(draws),
-        "" if perturb is None else f", at {len(changes)} speeds each",
-    )
+    begun = time.monotonic()
     encoder.fit_statistics(_lots(brain, train, draws, changes))
+    logger.info(
+        "the voices' statistics are computed from %d windows, at %d speed(s), "
+        "in %.0f s",
+        len(draws),
+        len(changes),
+        time.monotonic() - begun,
+    )
 
 
 def _draw(brain: SiameseBrain, most: int) -> list[Draw]:
     """Windows of all speakers, as many as their speech fills, mixed."""
     sampler = brain.train_sampler
     generator = np.random.default_rng(brain.hparams.seed)
+    # Of one window nothing tells how the voice varies.
+    speakers = generator.permutation([*sampler.rows_of])[: max(2, most // 2)]
     lengths = sampler.bounds[:, 1] - sampler.bounds[:, 0]
-    filled = lengths / sampler.window_samples
-    share = min(1.0, most / filled.sum())
+    filled = {
+        name: lengths[sampler.rows_of[name]].sum() / sampler.window_samples
+        for name in speakers.tolist()
+    }
+    share = min(1.0, most / sum(filled.values()))
     draws = [
         draw
-        for speaker, rows in sampler.rows_of.items()
+        for name, windows in filled.items()
         for draw in sampler.draw_clips(
-            speaker,
-            # Of one window nothing tells how the voice varies.
-            max(2, round(share * filled[rows].sum())),
-            generator,
+            name, max(2, int(share * windows)), generator
         )
     ]
-    return [draws[place] for place in generator.permutation(len(draws))]
+    order = generator.permutation(len(draws))[:most]
+    return [draws[place] for place in order]
 
 
 @torch.no_grad()
@@ -78,10 +86,18 @@ def _lots(
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Windows as training hears them, without noise or masks; speakers."""
     modules, hparams = brain.raw_modules, brain.hparams
-    encoder = modules["embedding_model"]
-    voices = len(brain.train_sampler.rows_of)
+    frames = modules["embedding_model"].window_frames
+    # At another speed it is another voice's, as in training.
+    apart = getattr(hparams, "speed_voices", False)
+    voices, damaged = len(brain.train_sampler.rows_of), 0
     loader = brain.make_dataloader(
-        train, sb.Stage.VALID, sampler=draws, batch_size=_AT_ONCE
+        train,
+        sb.Stage.VALID,
+        # It is over before there is a checkpoint.
+        ckpt_prefix=None,
+        sampler=draws,
+        batch_size=_AT_ONCE,
+        num_workers=getattr(hparams, "num_workers", 0),
     )
     for batch in loader:
         batch = batch.to(brain.device)
@@ -91,15 +107,21 @@ def _lots(
             feats = modules["compute_features"](
                 wavs[:, : hparams.window_samples]
             )
-            images = valid_frames(feats, min_frames=1)
-            cut = [
-                cut_windows(image, encoder.window_frames)[0] for image in images
-            ]
-            # At another speed it is another voice's, as in training.
-            apart = number * voices if hparams.speed_voices else 0
-            yield (
-                torch.cat(cut),
-                (speakers + apart).repeat_interleave(
-                    torch.tensor([len(own) for own in cut], device=brain.device)
-                ),
-            )
+            windows, labels = [], []
+            for image, speaker in zip(
+                valid_frames(feats, min_frames=1), speakers, strict=True
+            ):
+                cut, _ = cut_windows(image, frames)
+                if cut.isfinite().all():
+                    windows.append(cut)
+                    labels += [speaker + apart * number * voices] * len(cut)
+                else:
+                    damaged += 1
+            if windows:
+                yield torch.cat(windows), torch.stack(labels)
+    if damaged:
+        logger.warning(
+            "%d of %d windows are left out, which hold NaN or infinite numbers",
+            damaged,
+            len(draws) * len(changes),
+        )

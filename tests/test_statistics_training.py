@@ -90,10 +90,10 @@ def test_every_voice_is_shown_at_every_speed(make):
     # The same windows at each speed, as many as the speech fills.
     by_speed = counts.unflatten(0, (len(SPEEDS), people))
     assert torch.equal(by_speed[0], by_speed[1])
-    seconds = (
+    filled = (
         brain.train_sampler.bounds[:, 1] - brain.train_sampler.bounds[:, 0]
     ).sum() / brain.train_sampler.window_samples
-    assert int(by_speed[0].sum()) == pytest.approx(seconds, abs=people)
+    assert int(by_speed[0].sum()) == pytest.approx(filled, abs=people)
     # Mixed: the first lot has most of the voices.
     assert len({*encoder.labels[:32].tolist()}) > people // 2
 
@@ -112,12 +112,49 @@ def test_without_speeds_windows_are_as_they_are(make):
     assert {*labels.tolist()} == {*range(people)}
 
 
-def test_there_is_a_most(make, monkeypatch):
-    monkeypatch.setattr("speechbrain_siamese.statistics_training.WINDOWS", 90)
+@pytest.mark.parametrize("most", [12, 90])
+def test_there_is_a_most(make, monkeypatch, most):
+    """Also of speakers, where there are more."""
+    monkeypatch.setattr("speechbrain_siamese.statistics_training.WINDOWS", most)
     brain, train, people = make()
     learn_statistics(brain, train)
-    count = len(brain.raw_modules["embedding_model"].labels)
-    assert count <= 90 + 2 * people * len(SPEEDS)
+    labels = brain.raw_modules["embedding_model"].labels
+    assert most // 2 < len(labels) <= most
+    assert len({*labels.tolist()}) <= people * len(SPEEDS)
+    if most == 12:  # two windows of two voices, at three speeds
+        assert len({*labels.tolist()}) == 6
+
+
+def test_what_is_there_already_stays(make):
+    brain, train, _ = make()
+    learn_statistics(brain, train)
+    encoder = brain.raw_modules["embedding_model"]
+    del encoder.shown
+    before = {key: one.clone() for key, one in encoder.state_dict().items()}
+    brain.hparams.seed = 2
+    learn_statistics(brain, train)
+    assert not hasattr(encoder, "shown")
+    for key, value in encoder.state_dict().items():
+        assert torch.equal(before[key], value)
+
+
+class Damaging(LogMel):
+    """What a file that has gone bad would give."""
+
+    def forward(self, wavs):
+        feats = super().forward(wavs)
+        feats[0, 3, 5] = float("inf")
+        return feats
+
+
+def test_windows_that_are_damaged_are_left_out_and_told(make, caplog):
+    brain, train, _ = make()
+    brain.raw_modules["compute_features"] = Damaging(RATE, 32)
+    learn_statistics(brain, train)
+    encoder = brain.raw_modules["embedding_model"]
+    assert encoder.shown.isfinite().all()
+    assert encoder.statistics.weight.isfinite().all()
+    assert "windows are left out, which hold NaN or infinite" in caplog.text
 
 
 def test_the_same_seed_computes_the_same(make):
@@ -128,4 +165,4 @@ def test_the_same_seed_computes_the_same(make):
         encoder = brain.raw_modules["embedding_model"]
         states.append(encoder.statistics.state_dict())
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
-    assert states[0]["whitening.weight"].isfinite().all()
+    assert states[0]["weight"].isfinite().all()

@@ -24,7 +24,7 @@ SOUNDS, CEPSTRA = 64, 20
 #: Frames of a sound by which it is believed as much as that there is no shift.
 RELEVANCE = 4.0
 
-#: Frames that the mixture is fitted to: more do not change it.
+#: Frames that the mixture is fitted to, some thousand of each sound.
 FRAMES = 40_000
 
 #: Of a cepstrum within a sound: no variance is smaller.

@@ -20,9 +20,10 @@ _NEAR = COLLAPSED**0.5
 PATIENCE = 3
 
 ADVICE = (
-    "every voice has the same embedding, so that nothing can be learnt any "
-    "more. Lower lr; raise classifier_weight or margin; set --precision=fp32; "
-    "see in prepared/report.html whether the recordings are what they should be"
+    "the network says the same of every voice, so that nothing can be learnt "
+    "any more. Lower lr; raise classifier_weight or margin; set "
+    "--precision=fp32; see in prepared/report.html whether the recordings are "
+    "what they should be"
 )
 
 
@@ -72,13 +73,12 @@ def check_collapse(epochs: Sequence[Mapping[str, float]]) -> None:
     if not collapsed_epochs(epochs[-1:]):
         return
     last = epochs[-1]
-    alike = (
-        f"validation scores are alike (standard deviation "
-        f"{last['valid_spread']:.1g})"
-    )
-    if last["valid_spread"] >= COLLAPSED:
-        distance = last["train_distance_dissimilar"]
+    distance = last.get("train_distance_dissimilar", 1.0)
+    if distance < _NEAR:
         alike = f"voices of a batch are alike (mean distance {distance:.1g})"
+    else:
+        spread = last["valid_spread"]
+        alike = f"validation scores are alike (standard deviation {spread:.1g})"
     found = f"epoch {last['epoch']}: all {alike}: {ADVICE}"
     if len(collapsed_epochs(epochs[-PATIENCE:])) == PATIENCE:
         raise ValueError(

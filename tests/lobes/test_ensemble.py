@@ -1,4 +1,4 @@
-"""DenseNets and statistics as one encoder."""
+"""A DenseNet and statistics as one encoder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import torch
 
 from speechbrain_siamese.lobes.densenet import DenseNetEncoder
 from speechbrain_siamese.lobes.ensemble import DenseNetEnsemble
+from speechbrain_siamese.lobes.supervectors import FRAMES
 
 SMALL = {
     "n_mels": 32,
@@ -24,7 +25,7 @@ def encoder():
     ).eval()
 
 
-def test_the_cosine_is_the_weighted_mean_of_the_members(encoder):
+def test_the_cosine_is_the_weighted_mean_of_the_parts(encoder):
     feats = torch.randn(2, 64, 32)
     with torch.no_grad():
         joint = encoder(feats)[:, 0]
@@ -51,8 +52,6 @@ def test_the_network_alone_is_what_training_works_on(encoder, training):
     torch.testing.assert_close(found[:, 0], alone)
     found[:, 0, 0].sum().backward()
     assert encoder.projection.weight.grad.abs().sum() > 0
-    for part in (encoder.statistics, encoder.supervector):
-        assert all(weight.grad is None for weight in part.parameters())
 
 
 def lots(count, labels):
@@ -69,7 +68,9 @@ def lots(count, labels):
 def test_what_is_not_trained_is_computed_from_all_lots(encoder):
     labels = torch.tensor([0, 1, 2, 3, 4, 5, 0, 1])
     # More than the sounds are taken from.
+    assert not encoder.computed
     encoder.fit_statistics(lots(100, labels))
+    assert encoder.computed
     windows, labels = next(lots(1, torch.arange(6).repeat(4)))
     same = labels[:, None] == labels
     for name in encoder.beside:
@@ -85,12 +86,22 @@ def test_what_is_not_trained_is_computed_from_all_lots(encoder):
         assert torch.equal(other(windows), encoder(windows))
 
 
-def test_without_statistics_there_is_nothing_to_compute():
-    encoder = DenseNetEnsemble(statistics=False, **SMALL)
-    before = {key: value.clone() for key, value in encoder.state_dict().items()}
-    encoder.fit_statistics(lots(2, torch.arange(6)))
-    for key, value in encoder.state_dict().items():
-        assert torch.equal(before[key], value)
+def test_the_sounds_are_those_of_many_voices(encoder, monkeypatch):
+    shown = []
+    monkeypatch.setattr(encoder.supervector, "fit_sounds", shown.append)
+    labels = torch.arange(6)
+    encoder.fit_statistics(lots(1200, labels))
+    (windows,) = shown
+    assert windows.shape[0] * windows.shape[1] >= 8 * FRAMES
+    assert len(windows) < 1200 * 6
+
+
+def test_without_windows_nothing_can_be_computed(encoder):
+    with pytest.raises(ValueError, match="no training speech"):
+        encoder.fit_statistics([])
+    assert not encoder.computed
+    # Where there is nothing of the kind, it is there.
+    assert DenseNetEnsemble(statistics=False, **SMALL).computed
 
 
 def test_without_statistics_it_is_the_encoder_itself():

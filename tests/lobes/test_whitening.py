@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from speechbrain_siamese.lobes.whitening import (
+    SpeakerVariation,
     WhitenedEncoder,
-    within_speaker_whitening,
 )
 
+# SpeechBrain does not bring it.
 discriminant_analysis = pytest.importorskip("sklearn.discriminant_analysis")
 
 
@@ -25,8 +26,15 @@ def drawn():
     return torch.from_numpy(vectors).float(), torch.from_numpy(labels)
 
 
+def whitening(vectors, labels, lots=3, **settings):
+    variation = SpeakerVariation(vectors.shape[1])
+    for own, names in zip(vectors.chunk(lots), labels.chunk(lots), strict=True):
+        variation.add(own, names)
+    return variation.whitening(**settings)
+
+
 def whitened(vectors, labels, **settings):
-    weight, bias = within_speaker_whitening(vectors, labels, **settings)
+    weight, bias = whitening(vectors, labels, **settings)
     return (vectors @ weight.T + bias).double().numpy()
 
 
@@ -87,19 +95,27 @@ def test_units_do_not_matter(drawn):
     )
 
 
-def test_what_never_varies_does_no_harm(drawn):
+def test_what_never_varies_in_training_tells_nothing(drawn):
     vectors, labels = drawn
     still = torch.cat([vectors, torch.full((len(vectors), 1), 4.0)], dim=1)
-    assert np.isfinite(whitened(still, labels)).all()
-    # One window of each speaker: nothing is known of how they vary.
-    assert np.isfinite(whitened(vectors[:5], torch.arange(5))).all()
+    weight, _ = whitening(still, labels)
+    assert weight.isfinite().all() and weight.abs().max() < 100
+    other = still.clone()
+    other[:, -1] = torch.linspace(-3, 9, len(other))
+    torch.testing.assert_close(other @ weight.T, still @ weight.T)
 
 
-def test_what_is_not_finite_is_told(drawn):
-    vectors, labels = drawn
-    vectors[3, 2] = float("nan")
-    with pytest.raises(ValueError, match="is not finite"):
-        within_speaker_whitening(vectors, labels)
+def test_one_window_of_each_speaker_is_scaled_alone(drawn):
+    vectors, _ = drawn
+    white = whitened(vectors[:5], torch.arange(5))
+    assert np.isfinite(white).all()
+    spread = white.std(axis=0)
+    assert spread.max() / spread.min() < 1.01
+
+
+def test_without_speech_nothing_can_be_told():
+    with pytest.raises(ValueError, match="no training speech"):
+        SpeakerVariation(3).whitening()
 
 
 class Means(WhitenedEncoder):
@@ -117,7 +133,9 @@ def test_an_encoder_knows_people_it_was_not_fitted_to():
     windows = (voices[:, None] + noise)[:, :, None].expand(-1, -1, 5, -1)
     encoder = Means(4)
     labels = torch.arange(20).repeat_interleave(20)
-    encoder.fit(encoder.describe(windows[:20].flatten(0, 1)), labels)
+    variation = SpeakerVariation(encoder.dim)
+    variation.add(encoder.describe(windows[:20].flatten(0, 1)), labels)
+    encoder.whiten(variation)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = encoder(windows[20:].flatten(0, 1))
     assert found.dtype == torch.float32
@@ -132,7 +150,7 @@ def test_an_encoder_knows_people_it_was_not_fitted_to():
     assert plain[same].mean() < plain[~same].mean() + 0.1
 
 
-def test_no_optimiser_moves_the_map():
-    assert not [
-        name for name, one in Means(3).named_parameters() if one.requires_grad
-    ]
+def test_no_optimiser_moves_the_map_and_checkpoints_hold_it():
+    encoder = Means(3)
+    assert not [*encoder.parameters()]
+    assert {*encoder.state_dict()} == {"weight", "bias", "whitened"}

@@ -102,7 +102,7 @@ MODEL = ["embedding_model", "arguments"]
         ([*MODEL, "blocks"], [10**9] * 4, "expected a number up to"),
         ([*MODEL, "blocks"], [1000] * 4, "more than"),
         ([*MODEL, "statistics"], False, "tensors differ"),
-        ([*MODEL, "networks"], 2, "takes no 'networks'|TypeError"),
+        ([*MODEL, "networks"], 2, "TypeError.*'networks'"),
         ([*MODEL, "window_len"], 1e9, "expected a number"),
         (["compute_features", "arguments", "n_mels"], 10**6, "n_mels of"),
         (["compute_features", "arguments", "n_mels"], 80, "do not fit"),
