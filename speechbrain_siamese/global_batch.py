@@ -13,6 +13,7 @@ import time
 import numpy as np
 import torch
 from speechbrain.utils.distributed import ddp_broadcast
+from torch.nn.parallel import DistributedDataParallel
 
 from speechbrain_siamese.guarded_brain import GuardedBrain
 from speechbrain_siamese.nnet.gather import rank_and_world_size
@@ -52,6 +53,10 @@ class GlobalBatchBrain(GuardedBrain):
                 else:
                     torch.nn.SyncBatchNorm.convert_sync_batchnorm(module)
         super()._wrap_distributed()
+        for module in self.modules.values():
+            # They are the same already: sending them with each step is slow.
+            if isinstance(module, DistributedDataParallel):
+                module.broadcast_buffers = False
 
     def start_clock(self) -> None:
         """Begin to count time, on top of that of the training before."""

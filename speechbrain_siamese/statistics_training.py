@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import speechbrain as sb
 import torch
+from speechbrain.utils.distributed import ddp_broadcast, if_main_process
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.dataio.datasets import WindowDataset
@@ -31,7 +32,7 @@ _AT_ONCE = 64
 def learn_statistics(brain: SiameseBrain, train: WindowDataset) -> None:
     """Let an encoder compute what it has beside a network that is trained.
 
-    Each process of several does the same; the draws follow from the seed.
+    One process of several does it for all.
 
     Arguments
     ---------
@@ -45,16 +46,18 @@ def learn_statistics(brain: SiameseBrain, train: WindowDataset) -> None:
         return
     # Another augmenter in its place leaves the speed as it is here.
     changes = getattr(brain.hparams.speed_perturb, "resamplers", [None])
-    draws = _draw(brain, WINDOWS // len(changes))
-    begun = time.monotonic()
-    encoder.fit_statistics(_lots(brain, train, draws, changes))
-    logger.info(
-        "the voices' statistics are computed from %d windows, at %d speed(s), "
-        "in %.0f s",
-        len(draws),
-        len(changes),
-        time.monotonic() - begun,
-    )
+    if if_main_process():
+        draws = _draw(brain, WINDOWS // len(changes))
+        begun = time.monotonic()
+        encoder.fit_statistics(_lots(brain, train, draws, changes))
+        logger.info(
+            "the voices' statistics are computed from %d windows, at %d "
+            "speed(s), in %.0f s",
+            len(draws),
+            len(changes),
+            time.monotonic() - begun,
+        )
+    encoder.load_state_dict(ddp_broadcast(encoder.state_dict()))
 
 
 def _draw(brain: SiameseBrain, most: int) -> list[Draw]:
