@@ -57,7 +57,9 @@ def learn_statistics(brain: SiameseBrain, train: WindowDataset) -> None:
             len(changes),
             time.monotonic() - begun,
         )
-    encoder.load_state_dict(ddp_broadcast(encoder.state_dict()))
+    # By way of the CPU: each process has a device of its own.
+    state = {key: value.cpu() for key, value in encoder.state_dict().items()}
+    encoder.load_state_dict(ddp_broadcast(state))
 
 
 def _draw(brain: SiameseBrain, most: int) -> list[Draw]:
