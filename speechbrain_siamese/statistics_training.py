@@ -12,7 +12,6 @@ import torch
 from speechbrain.utils.distributed import ddp_broadcast, if_main_process
 from speechbrain.utils.logger import get_logger
 
-from speechbrain_siamese.dataio.datasets import WindowDataset
 from speechbrain_siamese.dataio.draws import Draw
 from speechbrain_siamese.lobes.windows import cut_windows, valid_frames
 
@@ -29,7 +28,7 @@ WINDOWS = 20_000
 _AT_ONCE = 64
 
 
-def learn_statistics(brain: SiameseBrain, train: WindowDataset) -> None:
+def learn_statistics(brain: SiameseBrain) -> None:
     """Let an encoder compute what it has beside a network that is trained.
 
     One process of several does it for all.
@@ -37,8 +36,7 @@ def learn_statistics(brain: SiameseBrain, train: WindowDataset) -> None:
     Arguments
     ---------
     brain : SiameseBrain
-    train : WindowDataset
-        The training manifest.
+        With ``train_set`` and ``train_sampler``.
     """
     encoder = brain.raw_modules["embedding_model"]
     # Those of a checkpoint, or of the export that training goes on from, stay.
@@ -49,7 +47,7 @@ def learn_statistics(brain: SiameseBrain, train: WindowDataset) -> None:
     if if_main_process():
         draws = _draw(brain, WINDOWS // len(changes))
         begun = time.monotonic()
-        encoder.fit_statistics(_lots(brain, train, draws, changes))
+        encoder.fit_statistics(_lots(brain, draws, changes))
         logger.info(
             "the voices' statistics are computed from %d windows, at %d "
             "speed(s), in %.0f s",
@@ -87,7 +85,7 @@ def _draw(brain: SiameseBrain, most: int) -> list[Draw]:
 
 @torch.no_grad()
 def _lots(
-    brain: SiameseBrain, train: WindowDataset, draws: list[Draw], changes: list
+    brain: SiameseBrain, draws: list[Draw], changes: list
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Windows as training hears them, without noise or masks; speakers."""
     modules, hparams = brain.raw_modules, brain.hparams
@@ -96,7 +94,7 @@ def _lots(
     apart = getattr(hparams, "speed_voices", False)
     voices, damaged = len(brain.train_sampler.rows_of), 0
     loader = brain.make_dataloader(
-        train,
+        brain.train_set,
         sb.Stage.VALID,
         # It is over before there is a checkpoint.
         ckpt_prefix=None,

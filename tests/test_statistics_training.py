@@ -31,7 +31,7 @@ class Listening(DenseNetEnsemble):
 
 @pytest.fixture
 def make(trained):
-    """``make(**settings)``: a brain of the tiny corpus, and its manifest."""
+    """``make(**settings)``: a brain of the tiny corpus, and its people."""
     folder = trained / "prepared"
     drawn = math.ceil(WINDOW * max(SPEEDS) / 100)
 
@@ -75,14 +75,15 @@ def make(trained):
             speakers_per_batch=4,
             clips_per_speaker=2,
         )
-        return brain, train, len(encoder)
+        brain.train_set = train
+        return brain, len(encoder)
 
     return build
 
 
 def test_every_voice_is_shown_at_every_speed(make):
-    brain, train, people = make()
-    learn_statistics(brain, train)
+    brain, people = make()
+    learn_statistics(brain)
     encoder = brain.raw_modules["embedding_model"]
     assert encoder.shown.shape[1:] == (64, 32)
     assert {*encoder.labels.tolist()} == {*range(people * len(SPEEDS))}
@@ -99,15 +100,15 @@ def test_every_voice_is_shown_at_every_speed(make):
 
 
 def test_speeds_that_leave_a_voice_the_same_make_no_voices(make):
-    brain, train, people = make(speed_voices=False)
-    learn_statistics(brain, train)
+    brain, people = make(speed_voices=False)
+    learn_statistics(brain)
     labels = brain.raw_modules["embedding_model"].labels
     assert {*labels.tolist()} == {*range(people)}
 
 
 def test_without_speeds_windows_are_as_they_are(make):
-    brain, train, people = make(speed_perturb=None, speed_voices=False)
-    learn_statistics(brain, train)
+    brain, people = make(speed_perturb=None, speed_voices=False)
+    learn_statistics(brain)
     labels = brain.raw_modules["embedding_model"].labels
     assert {*labels.tolist()} == {*range(people)}
 
@@ -116,8 +117,8 @@ def test_without_speeds_windows_are_as_they_are(make):
 def test_there_is_a_most(make, monkeypatch, most):
     """Also of speakers, where there are more."""
     monkeypatch.setattr("speechbrain_siamese.statistics_training.WINDOWS", most)
-    brain, train, people = make()
-    learn_statistics(brain, train)
+    brain, people = make()
+    learn_statistics(brain)
     labels = brain.raw_modules["embedding_model"].labels
     assert most // 2 < len(labels) <= most
     assert len({*labels.tolist()}) <= people * len(SPEEDS)
@@ -126,13 +127,13 @@ def test_there_is_a_most(make, monkeypatch, most):
 
 
 def test_what_is_there_already_stays(make):
-    brain, train, _ = make()
-    learn_statistics(brain, train)
+    brain, _ = make()
+    learn_statistics(brain)
     encoder = brain.raw_modules["embedding_model"]
     del encoder.shown
     before = {key: one.clone() for key, one in encoder.state_dict().items()}
     brain.hparams.seed = 2
-    learn_statistics(brain, train)
+    learn_statistics(brain)
     assert not hasattr(encoder, "shown")
     for key, value in encoder.state_dict().items():
         assert torch.equal(before[key], value)
@@ -148,9 +149,9 @@ class Damaging(LogMel):
 
 
 def test_windows_that_are_damaged_are_left_out_and_told(make, caplog):
-    brain, train, _ = make()
+    brain, _ = make()
     brain.raw_modules["compute_features"] = Damaging(RATE, 32)
-    learn_statistics(brain, train)
+    learn_statistics(brain)
     encoder = brain.raw_modules["embedding_model"]
     assert encoder.shown.isfinite().all()
     assert encoder.statistics.weight.isfinite().all()
@@ -160,8 +161,8 @@ def test_windows_that_are_damaged_are_left_out_and_told(make, caplog):
 def test_the_same_seed_computes_the_same(make):
     states = []
     for _ in range(2):
-        brain, train, _ = make()
-        learn_statistics(brain, train)
+        brain, _ = make()
+        learn_statistics(brain)
         encoder = brain.raw_modules["embedding_model"]
         states.append(encoder.statistics.state_dict())
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
