@@ -77,9 +77,11 @@ CHOICES = {
     "teacher x 10": [TEACHER, "--teacher_weight=10"],
 }
 
-#: Recorded before, each with its command: the linear map of the statistics was
-#: trained as the DenseNet is; there were none, on both cores.
+#: Recorded before, each with its command and its commit: statistics_weight was
+#: 4; a linear map of the statistics was trained as the DenseNet is; there were
+#: none, on both cores.
 BEFORE = (
+    "weight 4",
     "learnt statistics",
     "learnt statistics, averaged weights",
     "densenet121",
