@@ -138,7 +138,7 @@ def run(name: str, seed: int, data: Path, work: Path, minutes: float) -> dict:
 def table(runs: dict[str, list[dict]]) -> dict:
     """Print the table; returns the figures."""
     print(
-        "choice                          seed   steps  epochs  EER at the end  "
+        "choice                              seed   steps  epochs  EER at the end  "
         "least EER  loss"
     )
     ends: dict[str, dict[int, float]] = {}
@@ -147,7 +147,7 @@ def table(runs: dict[str, list[dict]]) -> dict:
             end = float(np.mean(own["valid_eer"][-LAST:]))
             ends.setdefault(name, {})[own["seed"]] = end
             print(
-                f"{name:<32}{own['seed']:<7}{own['steps']:5}"
+                f"{name:<36}{own['seed']:<7}{own['steps']:5}"
                 f"{len(own['valid_eer']):8}{100 * end:14.1f} %"
                 f"{100 * min(own['valid_eer']):9.1f} %"
                 f"{own['train_loss'][-1]:6.2f}"
