@@ -138,8 +138,8 @@ def run(name: str, seed: int, data: Path, work: Path, minutes: float) -> dict:
 def table(runs: dict[str, list[dict]]) -> dict:
     """Print the table; returns the figures."""
     print(
-        "choice                              seed   steps  epochs  EER at the end  "
-        "least EER  loss"
+        "choice                              seed   steps  epochs"
+        "  EER at the end  least EER  loss"
     )
     ends: dict[str, dict[int, float]] = {}
     for name, records in runs.items():
