@@ -92,7 +92,7 @@ def _lots(
     frames = modules["embedding_model"].window_frames
     # At another speed it is another voice's, as in training.
     apart = getattr(hparams, "speed_voices", False)
-    voices, damaged = len(brain.train_sampler.rows_of), 0
+    voices, damaged = {}, 0
     loader = brain.make_dataloader(
         brain.train_set,
         sb.Stage.VALID,
@@ -107,21 +107,28 @@ def _lots(
         speakers = batch.spk_id_encoded.data.reshape(-1)
         for number, change in enumerate(changes):
             wavs = batch.sig.data if change is None else change(batch.sig.data)
-            feats = modules["compute_features"](
-                wavs[:, : hparams.window_samples]
-            )
+            wavs = wavs[:, : hparams.window_samples]
+            feats = modules["compute_features"](wavs)
+            if "mean_var_norm" in modules:
+                feats = modules["mean_var_norm"](
+                    feats, torch.ones(len(wavs), device=wavs.device)
+                )
+            good = feats.isfinite().flatten(1).all(dim=1)
+            damaged += int((~good).sum())
+            if not good.any():
+                continue
             windows, labels = [], []
             for image, speaker in zip(
-                valid_frames(feats, min_frames=1), speakers, strict=True
+                valid_frames(feats[good], min_frames=1),
+                speakers[good].tolist(),
+                strict=True,
             ):
-                cut, _ = cut_windows(image, frames)
-                if cut.isfinite().all():
-                    windows.append(cut)
-                    labels += [speaker + apart * number * voices] * len(cut)
-                else:
-                    damaged += 1
-            if windows:
-                yield torch.cat(windows), torch.stack(labels)
+                windows += cut_windows(image, frames)[0]
+                voice = (speaker, apart * number)
+                # Numbered as they come: not all people may be drawn.
+                label = voices.setdefault(voice, len(voices))
+                labels += [label] * (len(windows) - len(labels))
+            yield torch.stack(windows), torch.tensor(labels)
     if damaged:
         logger.warning(
             "%d of %d windows are left out, which hold NaN or infinite numbers",

@@ -114,9 +114,16 @@ def test_a_collapse_is_warned_of_and_ends_a_training_that_stays_so(caplog):
     # Of a training that an earlier version began.
     assert collapsed_epochs([{"epoch": 1}]) == []
     # Statistics that are not trained keep the scores apart.
-    told = {"valid_spread": 0.1, "train_distance_dissimilar": 1e-3}
+    told = {
+        "valid_spread": 0.1,
+        "train_distance_similar": 5e-4,
+        "train_distance_dissimilar": 1e-3,
+    }
     with pytest.raises(ValueError, match=r"batch are alike .*0\.001"):
         check_collapse([{"epoch": number, **told} for number in (1, 2, 3)])
+    # A training of few pairs, none of which was of two people.
+    few = {"epoch": 1, "train_distance_similar": 0.7}
+    assert collapsed_epochs([{**few, "train_distance_dissimilar": 0.0}]) == []
 
 
 def test_scores_that_are_all_alike_have_figures_and_are_seen():

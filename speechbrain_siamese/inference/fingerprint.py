@@ -50,4 +50,4 @@ def _add(digest, part: str, module: torch.nn.Module) -> None:
     for name, value in sorted(module.state_dict().items()):
         digest.update(f"{part}.{name}".encode())
         # NumPy has no bfloat16.
-        digest.update(value.double().cpu().contiguous().numpy().tobytes())
+        digest.update(value.cpu().double().contiguous().numpy().tobytes())

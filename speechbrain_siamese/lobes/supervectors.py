@@ -81,12 +81,23 @@ class SupervectorEncoder(WhitenedEncoder):
         ---------
         windows : torch.Tensor
             Of as many voices as there are, (windows, frames, bins).
+
+        Raises
+        ------
+        ValueError
+            If they hold too few frames.
         """
         # Heavy, and training alone needs it.
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
 
         frames = self.cepstra(windows.float()).flatten(0, 1).cpu()
+        if len(frames) < SOUNDS:
+            raise ValueError(
+                f"there are {len(frames)} frames of training speech, expected "
+                f"at least {SOUNDS}, of which {SOUNDS} sounds are found: add "
+                "recordings, or set statistics to False"
+            )
         generator = torch.Generator().manual_seed(0)
         chosen = torch.randperm(len(frames), generator=generator)[:FRAMES]
         mixture = GaussianMixture(

@@ -64,7 +64,7 @@ class SpeakerVariation:
         labels : torch.Tensor
             Numbers of their speakers, (windows,).
         """
-        vectors, labels = vectors.double().cpu(), labels.cpu()
+        vectors, labels = vectors.cpu().double(), labels.cpu()
         more = int(labels.max()) + 1 - len(self.counts)
         if more > 0:
             self.sums = F.pad(self.sums, (0, 0, 0, more))

@@ -46,15 +46,26 @@ def collapsed_epochs(epochs: Sequence[Mapping[str, float]]) -> list[int]:
     []
     >>> collapsed_epochs([{"epoch": 1, "valid_spread": 1e-7}])
     [1]
-    >>> collapsed_epochs([{"epoch": 2, "train_distance_dissimilar": 1e-3}])
+    >>> near = dict.fromkeys(
+    ...     ["train_distance_similar", "train_distance_dissimilar"], 0.001
+    ... )
+    >>> collapsed_epochs([{"epoch": 2, **near}])
     [2]
     """
     return [
         int(epoch["epoch"])
         for epoch in epochs
         if epoch.get("valid_spread", 1.0) < COLLAPSED
-        or epoch.get("train_distance_dissimilar", 1.0) < _NEAR
+        or _distance(epoch) < _NEAR
     ]
+
+
+def _distance(epoch: Mapping[str, float]) -> float:
+    """The larger mean distance: without pairs of one kind theirs is 0."""
+    return max(
+        epoch.get(f"train_distance_{side}", 1.0)
+        for side in ("similar", "dissimilar")
+    )
 
 
 def check_collapse(epochs: Sequence[Mapping[str, float]]) -> None:
@@ -73,9 +84,10 @@ def check_collapse(epochs: Sequence[Mapping[str, float]]) -> None:
     if not collapsed_epochs(epochs[-1:]):
         return
     last = epochs[-1]
-    distance = last.get("train_distance_dissimilar", 1.0)
-    if distance < _NEAR:
-        alike = f"voices of a batch are alike (mean distance {distance:.1g})"
+    if _distance(last) < _NEAR:
+        alike = (
+            f"voices of a batch are alike (mean distance {_distance(last):.1g})"
+        )
     else:
         spread = last["valid_spread"]
         alike = f"validation scores are alike (standard deviation {spread:.1g})"

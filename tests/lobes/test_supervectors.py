@@ -106,6 +106,11 @@ def test_a_sound_that_was_not_said_tells_nothing(encoder):
     assert (shifts.abs().amax(dim=1) < 0.1).sum() > SOUNDS // 2
 
 
+def test_too_few_frames_are_told():
+    with pytest.raises(ValueError, match=r"32 frames .* expected at least 64"):
+        SupervectorEncoder(BINS).fit_sounds(torch.randn(1, 32, BINS))
+
+
 def test_what_is_learnt_is_saved(encoder, windows):
     vectors = encoder.describe(windows)
     variation = SpeakerVariation(encoder.dim)
