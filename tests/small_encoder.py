@@ -16,10 +16,13 @@ def features() -> LogMel:
     return LogMel(sample_rate=RATE, n_mels=40)
 
 
-def encoder(silence_range: float | None) -> DenseNetEncoder:
+def encoder(
+    silence_range: float | None,
+    kind: type[DenseNetEncoder] = DenseNetEncoder,
+) -> DenseNetEncoder:
     """The same weights every time."""
     torch.manual_seed(0)
-    return DenseNetEncoder(
+    return kind(
         n_mels=40,
         window_len=0.5,
         embedding_dim=16,

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from speechbrain_siamese.inference.speaker import SiameseRecognition
+from speechbrain_siamese.lobes.densenet import DenseNetEncoder
+from speechbrain_siamese.lobes.ensemble import DenseNetEnsemble
 from speechbrain_siamese.utils.onnx_export import WaveformEncoder, export_onnx
 
 
@@ -23,16 +25,17 @@ def batch(small):
     return make
 
 
+@pytest.mark.parametrize("kind", [DenseNetEncoder, DenseNetEnsemble])
 @pytest.mark.parametrize("silence_range", [None, 40.0])
 @pytest.mark.parametrize(
     "lengths", [[8000], [6500, 40_013, 8000], [16_000, 100_000]]
 )
 @torch.no_grad()
 def test_without_loops_it_is_the_same_encoder(
-    small, batch, silence_range, lengths
+    small, batch, silence_range, lengths, kind
 ):
     log_mel = small.features()
-    encoder = small.encoder(silence_range)
+    encoder = small.encoder(silence_range, kind)
     wavs = batch(lengths)
     expected = encoder(log_mel(wavs)).squeeze(1)
     found = WaveformEncoder(log_mel, encoder)(wavs)
