@@ -127,7 +127,8 @@ def test_m4a_is_read(answers, tiny):
 
 def test_format_and_rate_hardly_change_an_embedding(answers):
     """44.1 kHz stereo AAC against 16 kHz PCM of the same sound."""
-    assert answers["recoded"] > 0.9
+    # Whitened, one voice's windows have cosines of 0.3 to 0.5.
+    assert answers["recoded"] > 0.75
 
 
 def test_embedding_does_not_depend_on_the_batch(answers):
@@ -138,7 +139,8 @@ def test_embedding_does_not_depend_on_the_batch(answers):
 def test_encoding_has_no_gradient_and_evaluates_after_train(answers):
     assert answers["gradient"] is False
     assert answers["same_after_train"] is True
-    assert answers["shape"] == [2, 1, 64]
+    # The network's 64, what describes 32 bins, 64 sounds of 20 cepstra.
+    assert answers["shape"] == [2, 1, 64 + (3 * 32 + 24 * 23) + 64 * 20]
     assert answers["length"] < 1e-5
 
 
