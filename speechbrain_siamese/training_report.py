@@ -158,10 +158,5 @@ def _compare_with_start(brain, dataset) -> dict | None:
     earlier = earlier_people(hparams.init_from, hparams.prepared_folder)
     if earlier:
         people["earlier"] = earlier
-    # The one that embeds: see SiameseBrain.embed.
-    encoder = (
-        brain.average.module
-        if brain.average
-        else brain.raw_modules["embedding_model"]
-    )
+    encoder = brain.raw_modules["embedding_model"]
     return old_and_new(hparams.init_from, encoder, people, error_rate)
