@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import numpy as np
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.dataio.datasets import WindowDataset, read_samples
-from speechbrain_siamese.dataio.turns import joined_turns
+from speechbrain_siamese.dataio.turns import SHORTEST, joined_turns
 from speechbrain_siamese.inference.changes import (
     border_times,
     changes_of,
@@ -19,7 +20,7 @@ from speechbrain_siamese.inference.changes import (
 )
 from speechbrain_siamese.inference.label import cut_at
 from speechbrain_siamese.inference.long_files import SpeechFrames
-from speechbrain_siamese.inference.stream import StreamWindows
+from speechbrain_siamese.inference.stream import Moment, StreamWindows
 from speechbrain_siamese.lobes.densenet import DenseNetEncoder
 from speechbrain_siamese.lobes.features import LogMel
 from speechbrain_siamese.processing.changes import (
@@ -41,10 +42,16 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
+#: Recordings of so many validation people on which is chosen what one voice is,
+#: beside one of everybody: which threshold is best differs between recordings.
+FEW, RECORDINGS = 4, 3
+
 
 @dataclass(frozen=True)
 class TurnFigures:
     """How well turns are told apart, on those of validation people.
+
+    Over all recordings of them, where there are several.
 
     Arguments
     ---------
@@ -90,7 +97,9 @@ def learn_turns(
     train, valid : WindowDataset
         Manifests whose stretches are the longest.
     seconds : float
-        Of turns, of 6 s on average, of each; 0 to learn nothing.
+        Of turns, of 6 s on average, of each recording that is joined: one of
+        training people, one of validation people, and where these are more
+        than ``FEW``, ``RECORDINGS`` of so many. 0 to learn nothing.
 
     Returns
     -------
@@ -108,9 +117,16 @@ def learn_turns(
         return None, None, None
     changes = None
     try:
-        changes = _learn_changes(_Turns(brain, train, seconds))
-        turns = _Turns(brain, valid, seconds)
-        voices, figures = _learn_voices(changes, turns)
+        everybody = _stretches(train, brain.hparams.sample_rate)
+        changes = _learn_changes(_Turns(brain, everybody, seconds))
+        strangers = _stretches(valid, brain.hparams.sample_rate)
+        voices, figures = _learn_voices(
+            changes,
+            [
+                _Turns(brain, rows, seconds)
+                for rows in _casts(strangers, brain.hparams.seed)
+            ],
+        )
         logger.info("who speaks when: %s", figures)
         return changes, voices, figures
     except ValueError as error:
@@ -122,14 +138,29 @@ def learn_turns(
         return changes, None, None
 
 
-class _Turns:
-    """Joined turns of a manifest's people, and what the encoder hears."""
-
-    def __init__(self, brain, dataset, seconds):
-        modules, rate = brain.raw_modules, brain.hparams.sample_rate
-        rows = defaultdict(list)
-        for row in dataset.data.values():
+def _stretches(dataset: WindowDataset, rate: int) -> dict[str, list[dict]]:
+    """Rows of a manifest that are long enough for a turn, by speaker."""
+    rows = defaultdict(list)
+    for row in dataset.data.values():
+        if int(row["stop"]) - int(row["start"]) >= SHORTEST * rate:
             rows[row["spk_id"]].append(row)
+    return rows
+
+
+def _casts(rows: dict[str, list[dict]], seed: int) -> Iterator[dict]:
+    """Everybody, and where there are more than few, some few of them."""
+    yield rows
+    generator = np.random.default_rng(seed)
+    for _ in range(RECORDINGS if len(rows) > FEW else 0):
+        few = generator.choice(sorted(rows), FEW, replace=False).tolist()
+        yield {name: rows[name] for name in few}
+
+
+class _Turns:
+    """Joined turns of people's stretches, and what the encoder hears."""
+
+    def __init__(self, brain, rows, seconds):
+        modules, rate = brain.raw_modules, brain.hparams.sample_rate
 
         def read(speaker, number, start, stop):
             row = rows[speaker][number]
@@ -169,25 +200,13 @@ class _Turns:
         np.add.at(found, (parts, speaker[turn]), self.hop)
         return found
 
-    def online_threshold(self) -> float:
-        """The best one for ``OnlineVoices``."""
+    def moments(self) -> list[Moment]:
+        """Those of a stream that hold speech."""
         stream = StreamWindows(
             self._log_mel, self.encoder, self._rate, self._device
         )
         everything = [*stream.push(self._samples), *stream.finish()]
-        moments = [one for one in everything if len(one.places)]
-        shares = self.shares(
-            np.concatenate([one.places for one in moments]),
-            np.repeat(
-                np.arange(len(moments)), [len(one.places) for one in moments]
-            ),
-        )
-
-        def label(threshold):
-            voices = OnlineVoices(threshold)
-            return np.array([voices.decide(one.windows) for one in moments])
-
-        return choose_threshold(label, shares)
+        return [one for one in everything if len(one.places)]
 
 
 def _learn_changes(turns: _Turns) -> ChangeModel:
@@ -198,19 +217,43 @@ def _learn_changes(turns: _Turns) -> ChangeModel:
 
 
 def _learn_voices(
-    model: ChangeModel, turns: _Turns
+    model: ChangeModel, recordings: list[_Turns]
 ) -> tuple[VoiceModel, TurnFigures]:
     """Choose what is one voice, and measure."""
-    changes = changes_of(turns.speech, turns.encoder, model, turns.hop)
-    pieces = cut_at(changes, turns.speech, turns.encoder, turns.hop)
-    shares = turns.shares(pieces.places, pieces.owners)
-    label = functools.partial(join_voices, pieces.embeddings, pieces.seconds)
-    threshold = choose_threshold(label, shares)
-    times = border_times(turns.speech.keep, changes, turns.hop)
-    right = rightly_labelled(label(threshold), shares)
-    return VoiceModel(threshold, turns.online_threshold()), TurnFigures(
-        people=shares.shape[1],
-        seconds=turns.turns[-1][1],
-        changes_f1=change_figures([(times, turns.changes)], TOLERANCE).f1,
-        rightly_labelled=right / float(shares.sum()),
+    whole, online, found = [], [], []
+    for turns in recordings:
+        changes = changes_of(turns.speech, turns.encoder, model, turns.hop)
+        times = border_times(turns.speech.keep, changes, turns.hop)
+        found.append((times, turns.changes))
+        whole.append(_by_pieces(turns, changes))
+        online.append(_by_moments(turns))
+    threshold = choose_threshold(whole)
+    right = sum(
+        rightly_labelled(label(threshold), shares) for label, shares in whole
     )
+    return VoiceModel(threshold, choose_threshold(online)), TurnFigures(
+        people=whole[0][1].shape[1],
+        seconds=sum(turns.turns[-1][1] for turns in recordings),
+        changes_f1=change_figures(found, TOLERANCE).f1,
+        rightly_labelled=right / sum(shares.sum() for _, shares in whole),
+    )
+
+
+def _by_pieces(turns: _Turns, changes: np.ndarray) -> tuple:
+    """For ``choose_threshold``: voices of a whole recording."""
+    pieces = cut_at(changes, turns.speech, turns.encoder, turns.hop)
+    label = functools.partial(join_voices, pieces.embeddings, pieces.seconds)
+    return label, turns.shares(pieces.places, pieces.owners)
+
+
+def _by_moments(turns: _Turns) -> tuple:
+    """For ``choose_threshold``: voices as they come."""
+    moments = turns.moments()
+    sizes = [len(one.places) for one in moments]
+    places = np.concatenate([one.places for one in moments])
+
+    def label(threshold):
+        voices = OnlineVoices(threshold)
+        return np.array([voices.decide(one.windows) for one in moments])
+
+    return label, turns.shares(places, np.repeat(np.arange(len(sizes)), sizes))

@@ -7,18 +7,27 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, gaussian_filter1d
 from scipy.optimize import linear_sum_assignment
 
 #: Seconds of speech below which a piece is too short to make a voice of its
 #: own: it goes to the one that it is most like.
 SHORT = 2.0
 
+#: A voice has so many seconds of speech, or that share of all of it where that
+#: is less. What is joined to less is mostly the odd piece that a missed change
+#: left with two people in it.
+LEAST, LEAST_SHARE = 10.0, 0.05
+
 #: Pieces whose distances are in memory together.
 MOST = 4000
 
 #: Cosines that are tried as thresholds.
 THRESHOLDS = np.linspace(-0.2, 0.9, 111).round(2)
+
+#: Thresholds over which what they bring is smoothed, and share of the speech
+#: that is as good as none: on few recordings the best is the best by chance.
+_SMOOTH, _AS_GOOD = 2.0, 0.005
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,8 @@ def join_voices(
     Agglomerative clustering with average linkage: two groups are joined while
     the mean cosine between their pieces is above the threshold. Unlike Ward's
     linkage, which SpeechBrain's diarization has, what that means does not
-    depend on how long a recording is and how many speak in it.
+    depend on how long a recording is and how many speak in it. Groups of less
+    than ``LEAST`` seconds are given to the voices that they are most like.
 
     Arguments
     ---------
@@ -80,8 +90,13 @@ def join_voices(
     if len(own) > MOST:
         # They were joined lot by lot: now the groups of all lots.
         groups = _clusters(centres(own, weights, groups), threshold)[groups]
-    labels = (embeddings @ centres(own, weights, groups).T).argmax(axis=1)
-    labels[long] = groups
+    spoken = np.bincount(groups, weights=weights)
+    least = min(LEAST, LEAST_SHARE * seconds.sum(), spoken.max())
+    voices = np.flatnonzero(spoken >= least)
+    likeness = embeddings @ centres(own, weights, groups)[voices].T
+    labels = voices[likeness.argmax(axis=1)]
+    settled = np.isin(groups, voices)
+    labels[long[settled]] = groups[settled]
     return _in_order(labels)
 
 
@@ -234,27 +249,25 @@ def rightly_labelled(labels: np.ndarray, shares: np.ndarray) -> float:
 
 
 def choose_threshold(
-    label: Callable[[float], np.ndarray],
-    shares: np.ndarray,
+    recordings: Sequence[tuple[Callable[[float], np.ndarray], np.ndarray]],
     thresholds: Sequence[float] = THRESHOLDS,
 ) -> float:
-    """Choose what is one voice on a known recording.
+    """Choose what is one voice on known recordings.
 
     Arguments
     ---------
-    label : Callable
-        From a threshold to the voice of each piece, integers, (pieces,).
-    shares : np.ndarray
-        As for ``rightly_labelled``.
+    recordings : sequence of (Callable, np.ndarray)
+        Of each, what leads from a threshold to the voice of each piece,
+        integers, (pieces,), and the shares as for ``rightly_labelled``.
     thresholds : Sequence[float]
-        To try, rising.
+        To try, rising, at equal steps.
 
     Returns
     -------
     float
-        Several bring the most seconds under the right label: the one that is
-        farthest from any that does not, or was not tried, is least likely to
-        be wrong elsewhere.
+        Several bring about the most seconds under the right label, when what
+        they bring is smoothed: the one that is farthest from any that does
+        not, or was not tried, is least likely to be wrong elsewhere.
 
     Raises
     ------
@@ -265,20 +278,27 @@ def choose_threshold(
     -------
     >>> pieces = np.array([[1.0, 0.0], [0.9, 0.44], [0.0, 1.0]])
     >>> choose_threshold(
-    ...     lambda threshold: join_voices(pieces, np.full(3, 5.0), threshold),
-    ...     shares=np.array([[5.0, 0.0], [5.0, 0.0], [0.0, 5.0]]),
-    ...     thresholds=[0.1, 0.2, 0.5, 0.6, 0.7, 0.95, 0.99],
+    ...     [
+    ...         (
+    ...             lambda one: join_voices(pieces, np.full(3, 5.0), one),
+    ...             np.array([[5.0, 0.0], [5.0, 0.0], [0.0, 5.0]]),
+    ...         )
+    ...     ],
+    ...     thresholds=np.linspace(0, 1, 101).round(2),
     ... )
-    0.6
+    0.55
     """
-    if not len(shares):
+    total = sum(float(shares.sum()) for _, shares in recordings)
+    if not total:
         raise ValueError(
             "there is no piece of speech to choose the threshold of one voice "
             "on"
         )
-    right = np.array(
-        [rightly_labelled(label(one), shares) for one in thresholds]
+    right = sum(
+        np.array([rightly_labelled(label(one), shares) for one in thresholds])
+        for label, shares in recordings
     )
-    best = np.pad(right >= right.max() - 1e-9, 1)
+    right = gaussian_filter1d(right / total, _SMOOTH, mode="nearest")
+    best = np.pad(right >= right.max() - _AS_GOOD, 1)
     depth = distance_transform_edt(best)[1:-1]
     return float(thresholds[depth.argmax()])

@@ -34,7 +34,7 @@ def same_partition(one, other):
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.2, 0.5, 0.8])
-def test_it_is_scikit_learns_average_linkage(threshold):
+def test_it_is_scikit_learns_average_linkage(monkeypatch, threshold):
     embeddings, _ = pieces(spread=1.5)
     theirs = AgglomerativeClustering(
         n_clusters=None,
@@ -42,6 +42,7 @@ def test_it_is_scikit_learns_average_linkage(threshold):
         linkage="average",
         distance_threshold=1 - threshold,
     ).fit_predict(embeddings)
+    monkeypatch.setattr(voices, "LEAST", 0.0)
     ours = join_voices(embeddings, np.full(len(embeddings), 5.0), threshold)
     assert same_partition(ours, theirs)
 
@@ -60,10 +61,10 @@ def test_a_short_piece_makes_no_voice_of_its_own():
     everything = np.concatenate([embeddings, odd])
     seconds = np.append(np.full(len(whose), 5.0), 1.0)
     assert join_voices(everything, seconds, 0.5).max() == 3
-    seconds[-1] = 5.0
+    seconds[-1] = 20.0
     assert join_voices(everything, seconds, 0.5).max() == 4
     # In quick talk the short pieces are most of what there is.
-    seconds = np.append(np.full(len(whose), 1.0), 2.0)
+    seconds = np.append(np.full(len(whose), 1.0), 3.0)
     assert join_voices(everything, seconds, 0.5).max() == 4
     alone = join_voices(embeddings, np.full(len(whose), 1.0), 0.5)
     assert same_partition(alone, whose)
@@ -112,19 +113,67 @@ def test_rightly_labelled_is_the_best_of_all_matches():
 
 
 @pytest.mark.parametrize(
-    "good, chosen",
-    [("..###....", 3), ("#..#####.", 5), ("#########", 4), ("........#", 8)],
+    "minutes, odd, found", [(10, 9.9, 4), (10, 10.1, 5), (2, 7, 5), (2, 6, 4)]
 )
-def test_the_threshold_is_the_middle_of_the_widest_plateau(good, chosen):
-    shares = np.eye(2)
+def test_a_voice_has_ten_seconds_or_a_twentieth(minutes, odd, found):
+    """The odd piece is of the voice that it is most like."""
+    embeddings, whose = pieces(spread=0.1)
+    rest = np.full(len(whose), 60 * minutes / len(whose))
+    piece = 0.6 * embeddings[7] + 0.8 * np.linalg.svd(embeddings)[2][-1]
+    labels = join_voices(
+        np.concatenate([embeddings, piece[None]]), np.append(rest, odd), 0.9
+    )
+    assert labels.max() + 1 == found
+    assert same_partition(labels[:-1], whose)
+    if found == 4:
+        assert labels[-1] == labels[7]
+
+
+def test_the_longest_of_short_voices_stays(monkeypatch):
+    monkeypatch.setattr(voices, "LEAST_SHARE", 0.9)
+    assert join_voices(np.eye(3), np.array([3.0, 4.0, 3.0]), 0.5).max() == 0
+
+
+def known(good):
+    """A recording labelled rightly by the thresholds with a ``#``."""
 
     def label(threshold):
-        right = good[int(threshold)] == "#"
+        right = good[round(100 * threshold)] == "#"
         return np.array([0, 1]) if right else np.array([0, 0])
 
-    assert choose_threshold(label, shares, range(9)) == chosen
+    return label, np.eye(2)
+
+
+@pytest.mark.parametrize(
+    "good, chosen",
+    [
+        (40 * "." + 20 * "#" + 40 * ".", 0.5),
+        # Not the one that is as good, but narrow.
+        (10 * "." + 4 * "#" + 40 * "." + 20 * "#" + 26 * ".", 0.64),
+        (100 * "#", 0.5),
+        (80 * "." + 20 * "#", 0.9),
+    ],
+)
+def test_the_threshold_is_the_middle_of_the_widest_plateau(good, chosen):
+    thresholds = np.linspace(0, 0.99, 100)
+    found = choose_threshold([known(good)], thresholds)
+    assert found == pytest.approx(chosen, abs=0.051)
+
+
+def test_the_threshold_is_good_for_all_recordings():
+    thresholds = np.linspace(0, 0.99, 100)
+    one = known(20 * "." + 60 * "#" + 20 * ".")
+    other = known(70 * "." + 30 * "#")
+    found = choose_threshold([one, other], thresholds)
+    assert 0.7 < found < 0.8
+
+
+def test_there_has_to_be_a_piece():
+    label, shares = known("##")
     with pytest.raises(ValueError, match="no piece"):
-        choose_threshold(label, shares[:0], range(9))
+        choose_threshold([(label, shares[:0])], [0.0, 0.01])
+    with pytest.raises(ValueError, match="no piece"):
+        choose_threshold([])
 
 
 def test_online_voices_are_those_of_the_people():
