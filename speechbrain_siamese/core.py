@@ -119,11 +119,29 @@ class SiameseBrain(GlobalBatchBrain):
         torch.Tensor
             Embeddings, (batch, 1, dim).
         """
+        feats = self.features(wavs, lengths)
+        return self._embed(self.raw_modules.embedding_model, feats, lengths)
+
+    def features(
+        self, wavs: torch.Tensor, lengths: torch.Tensor
+    ) -> torch.Tensor:
+        """Compute what the encoder hears at inference.
+
+        Arguments
+        ---------
+        wavs, lengths : torch.Tensor
+            As for ``encode``.
+
+        Returns
+        -------
+        torch.Tensor
+            (batch, frames, bins)
+        """
         modules = self.raw_modules
         feats = modules.compute_features(wavs)
         if "mean_var_norm" in modules:
             feats = modules.mean_var_norm(feats, lengths)
-        return self._embed(modules.embedding_model, feats, lengths)
+        return feats
 
     def _embed(self, encoder, feats, lengths, **more):
         """Embeddings, of unit length unless their distance is measured."""

@@ -88,8 +88,8 @@ def _lots(
     brain: SiameseBrain, draws: list[Draw], changes: list
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Windows as training hears them, without noise or masks; speakers."""
-    modules, hparams = brain.raw_modules, brain.hparams
-    frames = modules["embedding_model"].window_frames
+    hparams = brain.hparams
+    frames = brain.raw_modules["embedding_model"].window_frames
     # At another speed it is another voice's, as in training.
     apart = getattr(hparams, "speed_voices", False)
     voices, damaged = {}, 0
@@ -108,11 +108,8 @@ def _lots(
         for number, change in enumerate(changes):
             wavs = batch.sig.data if change is None else change(batch.sig.data)
             wavs = wavs[:, : hparams.window_samples]
-            feats = modules["compute_features"](wavs)
-            if "mean_var_norm" in modules:
-                feats = modules["mean_var_norm"](
-                    feats, torch.ones(len(wavs), device=wavs.device)
-                )
+            whole = torch.ones(len(wavs), device=wavs.device)
+            feats = brain.features(wavs, whole)
             good = feats.isfinite().flatten(1).all(dim=1)
             damaged += int((~good).sum())
             if not good.any():
