@@ -213,15 +213,28 @@ class SpeechFrames:
         ------
         torch.Tensor
             Consecutive frames that count, (frames, bins).
+
+        Raises
+        ------
+        ValueError
+            If the recording is longer or shorter than it was.
         """
         position, again = 0, self._kept
         if again is None:
             again = feature_blocks(self._sound(), self._log_mel)
         for feats in again:
-            own = feats[self.keep[position : position + len(feats)]]
+            keep = self.keep[position : position + len(feats)]
             position += len(feats)
-            if len(own):
+            if position > len(self.keep):
+                break
+            if len(own := feats[keep]):
                 yield own
+        if position != len(self.keep):
+            raise ValueError(
+                "the recording changed while it was read, it is "
+                f"{'longer' if position > len(self.keep) else 'shorter'} now: "
+                "give it again when nothing writes to it any more"
+            )
 
 
 @torch.no_grad()

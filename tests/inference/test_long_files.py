@@ -97,6 +97,29 @@ def test_silent_and_short_recordings_are_refused(small, log_mel):
         embedding(silent, 9000, log_mel, encoder)
 
 
+@pytest.mark.fault(
+    "recording that grows or shrinks while it is labelled or embedded",
+    "refused with words",
+)
+@pytest.mark.parametrize("change", [-30000, -200, 200, 30000])
+def test_a_recording_that_changes_while_it_is_read_is_told(
+    small, log_mel, monkeypatch, change
+):
+    monkeypatch.setattr(
+        "speechbrain_siamese.inference.long_files.KEPT_FRAMES", 0
+    )
+    encoder, sizes = small.encoder(30.0), [100000, 100000 + change]
+    wav = small.sound(max(sizes))
+
+    def blocks():
+        return in_blocks(wav[: sizes.pop(0)], 4500)()
+
+    speech = SpeechFrames(blocks, log_mel, encoder, "cpu")
+    told = "longer" if change > 0 else "shorter"
+    with pytest.raises(ValueError, match=f"while it was read, it is {told}"):
+        embed_in_blocks(speech, encoder)
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_length(trained, tiny):
     """From 5 to 25 minutes: as samples alone these are 77 MB more."""
