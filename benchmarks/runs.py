@@ -74,7 +74,7 @@ def train(
     """
     usage_file = output / "usage.json"
     if not usage_file.is_file():
-        commit = _commit()
+        checked_out = commit()
         environment = dict(os.environ)
         if threads:
             environment["OMP_NUM_THREADS"] = str(threads)
@@ -87,7 +87,7 @@ def train(
         cores = threads or os.cpu_count()
         machine = f"{platform.machine()}, {cores} cores"
         told = {
-            "commit": commit,
+            "commit": checked_out,
             "machine": f"{machine}, torch {torch.__version__}",
             "peak_mb": round(usage.ru_maxrss / unit),
         }
@@ -95,7 +95,7 @@ def train(
     return json.loads(usage_file.read_text())
 
 
-def _commit() -> str:
+def commit() -> str:
     """Short name of the commit that is checked out, with -dirty if changed."""
     return subprocess.run(
         ["git", "describe", "--always", "--dirty", "--exclude=*"],

@@ -17,12 +17,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems() -> None:
-    """Let hypothesis look at all modules, as it does from here on.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell what faults are injected; let hypothesis look at all modules.
 
-    It asks each for its file; SpeechBrain's lazy ones would load what is not
-    installed to answer.
+    Marks become properties, which ``--junitxml`` writes and
+    ``benchmarks/reliability.py`` reads. Hypothesis asks each module for its
+    file, and SpeechBrain's lazy ones would load what is not installed to
+    answer.
     """
+    for item in items:
+        for mark in item.iter_markers("fault"):
+            fault, outcome = mark.args
+            item.user_properties += [("fault", fault), ("outcome", outcome)]
     lazy = sys.modules.get("speechbrain.utils.importutils")
     if lazy is not None:
         lazy.LazyModule.__file__ = None

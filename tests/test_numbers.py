@@ -65,6 +65,10 @@ def fit(kind, rows, **options):
 GOOD, BAD = [1.0, 2.0], [float("nan"), 1.0]
 
 
+@pytest.mark.fault(
+    "NaN or infinity in a batch",
+    "the step is left out, the weights are as without it",
+)
 @pytest.mark.parametrize("bad", [BAD, [float("inf"), 1.0], [1.0, float("inf")]])
 def test_a_batch_that_is_not_finite_spoils_no_weight(bad, caplog):
     spoilt = fit(Line, [GOOD, bad, GOOD])
@@ -74,6 +78,7 @@ def test_a_batch_that_is_not_finite_spoils_no_weight(bad, caplog):
     assert "the step is left out" in caplog.text
 
 
+@pytest.mark.fault("gradient that is not finite", "the step is left out")
 def test_a_gradient_that_is_not_finite_spoils_no_weight():
     before = fit(RootAtZero, [[1.0, 1.0]]).modules.state_dict()
     # The root of nothing: loss 0, gradient without end.
@@ -82,6 +87,7 @@ def test_a_gradient_that_is_not_finite_spoils_no_weight():
         assert torch.equal(weight, before[name])
 
 
+@pytest.mark.fault("training that diverges", "ends with advice")
 def test_a_training_that_diverges_ends_with_advice():
     with pytest.raises(ValueError, match=r"not finite in 4 steps.*Lower lr"):
         fit(Line, [GOOD, BAD, BAD, BAD, BAD, GOOD])
@@ -101,6 +107,10 @@ def epochs(*spreads):
     ]
 
 
+@pytest.mark.fault(
+    "all scores alike: collapse",
+    "warned of, then ended with advice",
+)
 def test_a_collapse_is_warned_of_and_ends_a_training_that_stays_so(caplog):
     check_collapse(epochs(0.1, 2 * COLLAPSED))
     assert not caplog.text
@@ -142,6 +152,10 @@ def test_a_training_that_goes_well_has_not_collapsed(trained):
     assert all(e["valid_spread"] > 10 * COLLAPSED for e in report["epochs"])
 
 
+@pytest.mark.fault(
+    "embeddings that are all the same; a batch of one speaker",
+    "finite loss and gradient",
+)
 @pytest.mark.parametrize("balanced", [True, False])
 @pytest.mark.parametrize("labels", [[0, 0, 1, 1], [0, 0, 0, 0], [0, 1, 2, 3]])
 def test_embeddings_that_are_all_the_same_have_a_finite_gradient(
@@ -155,6 +169,7 @@ def test_embeddings_that_are_all_the_same_have_a_finite_gradient(
     assert embeddings.grad.isfinite().all()
 
 
+@pytest.mark.fault("cohort of one voice", "finite scores")
 def test_a_cohort_of_one_voice_gives_numbers():
     cohort = Cohort(20, 4)
     cohort.fill(torch.ones(20, 4))
@@ -164,6 +179,7 @@ def test_a_cohort_of_one_voice_gives_numbers():
     ).all()
 
 
+@pytest.mark.fault("speaker with one clip", "trained on")
 def test_a_speaker_with_one_clip_is_in_the_batches():
     sampler = SpeakerBatchSampler(
         speakers=["a", "b", "b"],
@@ -185,6 +201,10 @@ def model(trained):
     return SiameseRecognition.from_pretrained(trained / "export")
 
 
+@pytest.mark.fault(
+    "NaN or infinity in a recording",
+    "refused by every method, named in batches",
+)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_recording_that_is_not_finite_is_refused_everywhere(
     model, tiny, tmp_path, bad
@@ -212,6 +232,10 @@ def test_a_recording_that_is_not_finite_is_refused_everywhere(
     assert "NaN or infinite samples" in unusable[str(path)]
 
 
+@pytest.mark.fault(
+    "NaN or infinity in a waveform",
+    "refused, with the number of the item",
+)
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_samples_that_are_no_numbers_are_told_of_waveforms(model, tiny, bad):
     good = torch.from_numpy(tiny.voice(0, 9, 4.0))
@@ -247,6 +271,10 @@ def collapsing(folder, trained):
     return export
 
 
+@pytest.mark.fault(
+    "real training from a collapsed network",
+    "ends after three epochs, with advice",
+)
 @pytest.mark.slow
 def test_a_real_training_that_has_collapsed_ends_early(
     tiny, tiny_data, trained, tmp_path

@@ -192,14 +192,22 @@ def table(harness):
     print("", harness.HEADING, *lines, total.line("in all"), sep="\n")
 
 
+@pytest.mark.fault(
+    "killed at any moment",
+    "restarted, it ends as an undisturbed run does; no temporary file stays",
+)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KILLS)
 def test_the_end_is_that_of_an_undisturbed_run(
-    name, harness, warm, commands, table, tmp_path
+    name, harness, warm, commands, table, tmp_path, record_property
 ):
     killer = harness.Killer(warm, commands(name, tmp_path), SEED)
     share = float(os.environ.get("SIAMESE_KILLS", "1"))
     table[name] = killer.kill(math.ceil(share * KILLS[name]))
+    record_property("fault", f"SIGKILL, SIGTERM, SIGINT at any moment: {name}")
+    record_property(
+        "times", sum(table[name].kills[s.name] for s in harness.SIGNALS)
+    )
 
 
 def test_a_few_kills_of_preparation_and_enrolment_change_nothing(

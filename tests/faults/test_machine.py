@@ -105,6 +105,10 @@ def enroll(export, gallery, *files):
     return [*SIAMESE, "enroll", *options, "Sita", *files]
 
 
+@pytest.mark.fault(
+    "disk full in training",
+    "told in words; the same command goes on and ends with the same weights",
+)
 @pytest.mark.slow
 def test_training_on_a_full_disk_ends_with_words_and_goes_on(
     disk, run, training, prepared
@@ -122,6 +126,10 @@ def test_training_on_a_full_disk_ends_with_words_and_goes_on(
     assert not [*output.rglob("*.partial")]
 
 
+@pytest.mark.fault(
+    "disk full in the export",
+    "told in words; the older export stays whole",
+)
 @pytest.mark.slow
 def test_export_on_a_full_disk_leaves_the_older_one(
     disk, run, training, prepared
@@ -149,6 +157,7 @@ def test_export_on_a_full_disk_leaves_the_older_one(
     assert weights(output) == before
 
 
+@pytest.mark.fault("read-only file system for the output", "told in words")
 @pytest.mark.slow
 def test_training_into_a_read_only_folder_ends_with_words(disk, run, training):
     output = disk("size=1m,ro") / "output"
@@ -157,6 +166,10 @@ def test_training_into_a_read_only_folder_ends_with_words(disk, run, training):
     assert "Read-only file system" in told, told[-2000:]
 
 
+@pytest.mark.fault(
+    "disk full in enrolment",
+    "told in words; the gallery is the same, byte for byte",
+)
 def test_gallery_without_room_keeps_what_it_has(disk, run, trained, tiny_data):
     folder = disk("size=1m")
     export, gallery = trained / "export", folder / "people.sqlite"
@@ -172,6 +185,7 @@ def test_gallery_without_room_keeps_what_it_has(disk, run, trained, tiny_data):
     assert [found.name for found in folder.iterdir()] == [gallery.name]
 
 
+@pytest.mark.fault("read-only gallery", "answers; refuses to enrol in words")
 @pytest.mark.slow
 def test_gallery_that_is_read_only_answers_and_says_so(
     disk, run, trained, tiny_data
@@ -192,6 +206,10 @@ def test_gallery_that_is_read_only_answers_and_says_so(
     assert "Sita" in told
 
 
+@pytest.mark.fault(
+    "disk full in evaluation",
+    "told in words; ends well once there is room",
+)
 @pytest.mark.slow
 def test_evaluation_without_room_ends_with_words(disk, run, prepared):
     folder = disk("size=100k")
@@ -213,6 +231,7 @@ def test_evaluation_without_room_ends_with_words(disk, run, prepared):
     assert code == 0, told[-2000:]
 
 
+@pytest.mark.fault("output that may not be written", "told in words")
 @pytest.mark.slow
 def test_output_that_may_not_be_written_is_told(
     run, training, trained, tiny_data, tmp_path
@@ -237,6 +256,10 @@ def test_output_that_may_not_be_written_is_told(
     assert "Permission denied" in told
 
 
+@pytest.mark.fault(
+    "clock jumps: checkpoints of tomorrow, audio of 1970",
+    "goes on from the newest checkpoint",
+)
 @pytest.mark.slow
 def test_training_goes_on_whatever_the_times_of_files_are(
     run, tiny, tiny_data, prepared, tmp_path
@@ -272,6 +295,10 @@ def test_training_goes_on_whatever_the_times_of_files_are(
     assert 3 in epochs
 
 
+@pytest.mark.fault(
+    "cleaned audio vanishes in training",
+    "the file is named; the same command makes it again",
+)
 @pytest.mark.slow
 def test_cleaned_audio_that_vanishes_in_training_is_named(
     run, tiny, tiny_data, prepared, tmp_path
@@ -317,6 +344,10 @@ def descendants(process: int) -> list[int]:
     return [*found, *(one for child in found for one in descendants(child))]
 
 
+@pytest.mark.fault(
+    "worker of the data loader killed, as without memory",
+    "ends within a minute; the same command goes on to the same weights",
+)
 @pytest.mark.slow
 def test_killed_worker_of_the_loader_ends_the_training_at_once(
     tiny, run, training, prepared, tmp_path
@@ -339,6 +370,10 @@ def test_killed_worker_of_the_loader_ends_the_training_at_once(
     assert weights(output) == weights(prepared)
 
 
+@pytest.mark.fault(
+    "one of two training processes killed",
+    "all end within 90 s",
+)
 @pytest.mark.slow
 def test_killed_rank_ends_all_of_them_at_once(tiny, training, tmp_path):
     output = tmp_path / "output"
@@ -370,6 +405,10 @@ def test_killed_rank_ends_all_of_them_at_once(tiny, training, tmp_path):
         assert not Path(f"/proc/{rank}").exists()
 
 
+@pytest.mark.fault(
+    "/dev/shm full, or not to be written",
+    "the same weights, or an error that names it",
+)
 @pytest.mark.slow
 @pytest.mark.parametrize("shared", ["size=4k", "size=1m,ro"])
 def test_no_room_in_shared_memory(

@@ -17,13 +17,18 @@ from speechbrain_siamese.inference.gallery_store import (
     weighted_voice,
 )
 
+pytestmark = pytest.mark.fault(
+    "two processes enrol into one gallery, killed at random",
+    "all that was confirmed is there, whole",
+)
+
 SCRIPT = Path(__file__).with_name("enrol_many.py")
 PEOPLE, KILLS, SEED = 500, 10, 1986
 
 
 @pytest.mark.slow
 def test_what_was_confirmed_is_there_and_nothing_is_half(
-    trained, tiny, tmp_path
+    trained, tiny, tmp_path, record_property
 ):
     path = tmp_path / "people.sqlite"
     logs = {letter: tmp_path / f"{letter}.txt" for letter in "ab"}
@@ -64,6 +69,7 @@ def test_what_was_confirmed_is_there_and_nothing_is_half(
         running[letter].communicate()
         assert running[letter].returncode == -9, "it had ended before"
         running[letter] = start(letter)
+    record_property("times", KILLS)
     for process in running.values():
         _, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors[-2000:]

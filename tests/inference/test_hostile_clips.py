@@ -12,6 +12,11 @@ from speechbrain_siamese.inference import embeddings
 from speechbrain_siamese.inference.clips import MOST_SAMPLES, from_flac
 from speechbrain_siamese.inference.speaker import SiameseRecognition
 
+pytestmark = pytest.mark.fault(
+    "clips of strangers: bombs and lies about length",
+    "bounded memory, or refused",
+)
+
 RATE = 16000
 
 

@@ -16,6 +16,11 @@ from speechbrain_siamese.inference.gallery_store import (
     GalleryStore,
 )
 
+pytestmark = pytest.mark.fault(
+    "galleries of strangers: damaged, or with code in them",
+    "refused",
+)
+
 EAST = np.array([1.0, 0.0], dtype=np.float32)
 
 

@@ -1,0 +1,114 @@
+"""The same command on the same data gives the same, however it is started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+SMALL = {
+    "growth_rate": 8,
+    "blocks": "[1,1,1,1]",
+    "embedding_dim": 16,
+    "steps_per_epoch": 5,
+    "number_of_epochs": 2,
+    "change_seconds": 40,
+}
+
+
+def differing(one: dict, other: dict) -> list[str]:
+    """Names of what is not the same."""
+    return [
+        name
+        for name in sorted({*one, *other}, key=str)
+        if one.get(name) != other.get(name)
+    ]
+
+
+@pytest.mark.fault(
+    "the same seed twice: prepare, train, evaluate",
+    "identical manifests, weights, figures and pages",
+)
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_result(
+    harness, tiny, tiny_data, tmp_path
+):
+    results = harness.beside("results")
+    output, found = tmp_path / "output", []
+    for _ in range(2):
+        shutil.rmtree(output, ignore_errors=True)
+        done = tiny.train(output, tiny_data, **SMALL)
+        assert done.returncode == 0, done.stderr[-3000:]
+        export = output / "export"
+        done = subprocess.run(
+            [
+                sys.executable,
+                "evaluate.py",
+                "hparams/evaluate.yaml",
+                f"--model={export}",
+                f"--output_folder={output}/evaluation",
+                "--lengths=[1]",
+                "--enrolment_clips=[1]",
+            ],
+            cwd=tiny.ROOT,
+            env=tiny.environment(),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        evaluation = results.evaluated(output)
+        shutil.rmtree(output / "evaluation")
+        found.append((results.trained(output), evaluation))
+    for once, again in zip(*found, strict=True):
+        assert not differing(once, again)
+        assert len(once) > 10
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny, tiny_data, tmp_path_factory):
+    """Output folder of a training that reads with no worker."""
+    output = tmp_path_factory.mktemp("alone") / "output"
+    done = tiny.train(output, tiny_data, **SMALL)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return output
+
+
+@pytest.mark.fault(
+    "workers started by fork, forkserver, spawn (macOS, Windows)",
+    "the weights of a training without workers",
+)
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_workers_may_be_started_in_any_way(
+    tiny, tiny_data, undisturbed, tmp_path, method
+):
+    # Python runs it in every process, as another system's default would be.
+    begin = tmp_path / "begin" / "sitecustomize.py"
+    begin.parent.mkdir()
+    begin.write_text(
+        "import multiprocessing\n"
+        f"multiprocessing.set_start_method({method!r}, force=True)\n"
+    )
+    environment = tiny.environment()
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [str(begin.parent), environment["PYTHONPATH"]]
+    )
+    output = tmp_path / "output"
+    done = subprocess.run(
+        tiny.command(
+            output, tiny_data, **{**SMALL, "num_workers": 2, "n_jobs": 2}
+        ),
+        cwd=tiny.ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    weights = "export/embedding_model.ckpt"
+    assert (output / weights).read_bytes() == (
+        undisturbed / weights
+    ).read_bytes()
