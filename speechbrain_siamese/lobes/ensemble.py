@@ -104,7 +104,8 @@ class DenseNetEnsemble(DenseNetEncoder):
         found = {name: SpeakerVariation(own.dim) for name, own in parts.items()}
         for windows, labels in itertools.chain(first, lots):
             for name, part in parts.items():
-                found[name].add(part.describe(windows), labels)
+                for own in part.varied(windows):
+                    found[name].add(part.describe(own), labels)
         for name, part in parts.items():
             part.whiten(found[name])
 

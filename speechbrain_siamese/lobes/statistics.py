@@ -11,12 +11,17 @@ import torch
 from scipy.fft import dct
 
 from speechbrain_siamese.lobes.whitening import WhitenedEncoder
+from speechbrain_siamese.lobes.windows import frame_power
 
 #: Cepstra whose correlations are taken.
 CEPSTRA = 24
 
 #: Frames at both sides of one, over whose distance a change is taken.
 REACH = 2
+
+#: Share of a window that pauses take at most where they are put in, and share
+#: of its frames, the quietest, that they are made of.
+PAUSES, QUIET = 0.4, 0.06
 
 #: Variances below are no movement, but rounding.
 _LEAST = 1e-5
@@ -107,6 +112,36 @@ def window_statistics(
     )
 
 
+def with_pauses(windows: torch.Tensor) -> torch.Tensor:
+    """Windows as they would be if less had been said in them.
+
+    Preparation takes pauses out of the training speech; clips of strangers have
+    theirs, shorter than what inference leaves out. How much of a window is
+    pause is then seen to tell nothing of who speaks.
+
+    Arguments
+    ---------
+    windows : torch.Tensor
+        (windows, frames, bins)
+
+    Returns
+    -------
+    torch.Tensor
+        The same shape; the last frames of each, drawn from none to ``PAUSES``
+        of them, are some of its quietest ones.
+    """
+    count, frames, _ = windows.shape
+    generator = torch.Generator().manual_seed(0)
+    quiet = max(1, round(QUIET * frames))
+    lowest = frame_power(windows).topk(quiet, dim=1, largest=False).indices
+    drawn = torch.randint(quiet, (count, frames), generator=generator)
+    rows = torch.arange(count, device=windows.device)[:, None]
+    pauses = windows[rows, lowest.gather(1, drawn.to(windows.device))]
+    shares = PAUSES * torch.rand(count, 1, generator=generator)
+    silent = torch.arange(frames) >= frames * (1 - shares)
+    return torch.where(silent.to(windows.device)[:, :, None], pauses, windows)
+
+
 def _changes(values: torch.Tensor) -> torch.Tensor:
     return values[:, 2 * REACH :] - values[:, : -2 * REACH]
 
@@ -143,3 +178,7 @@ class StatisticsEncoder(WhitenedEncoder):
     def describe(self, windows: torch.Tensor) -> torch.Tensor:
         """Statistics of each window; as ``WhitenedEncoder.describe``."""
         return window_statistics(windows, self.cosines)
+
+    def varied(self, windows: torch.Tensor) -> list[torch.Tensor]:
+        """Once more with pauses; as ``WhitenedEncoder.varied``."""
+        return [windows, with_pauses(windows)]

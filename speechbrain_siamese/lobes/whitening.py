@@ -170,6 +170,21 @@ class WhitenedEncoder(torch.nn.Module):
         """
         raise NotImplementedError
 
+    def varied(self, windows: torch.Tensor) -> list[torch.Tensor]:
+        """What training windows are counted as: themselves, unless it is told.
+
+        Arguments
+        ---------
+        windows : torch.Tensor
+            (windows, frames, bins)
+
+        Returns
+        -------
+        list of torch.Tensor
+            Each the same windows of the same speakers.
+        """
+        return [windows]
+
     def whiten(self, variation: SpeakerVariation) -> None:
         """Take the map from how training windows vary.
 

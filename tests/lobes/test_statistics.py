@@ -8,12 +8,17 @@ import torch
 from scipy.fft import dct
 
 from speechbrain_siamese.lobes.statistics import (
+    PAUSES,
+    QUIET,
     REACH,
     StatisticsEncoder,
     correlations,
     cosine_basis,
     window_statistics,
+    with_pauses,
 )
+from speechbrain_siamese.lobes.whitening import SpeakerVariation
+from speechbrain_siamese.lobes.windows import frame_power
 
 
 @pytest.fixture
@@ -94,3 +99,48 @@ def test_what_describes_a_window_is_its_statistics(windows):
 
 def test_the_basis_is_not_saved():
     assert "cosines" not in StatisticsEncoder(12).state_dict()
+
+
+def test_pauses_are_made_of_the_quietest_frames(windows):
+    windows = windows.repeat(40, 1, 1)
+    frames = windows.shape[1]
+    lengths = []
+    for before, after in zip(windows, with_pauses(windows), strict=True):
+        same = (before == after).all(dim=1)
+        spoken = int(same.int().cumprod(dim=0).sum())
+        order = frame_power(before).argsort()
+        quiet = before[order[: round(QUIET * frames)]]
+        for frame in after[spoken:]:
+            assert (frame == quiet).all(dim=1).any()
+        lengths.append((frames - spoken) / frames)
+    assert 0.3 * PAUSES < np.mean(lengths) < 0.7 * PAUSES
+    assert max(lengths) <= PAUSES
+    assert len({*lengths}) > 5
+    # The same windows get the same pauses.
+    assert torch.equal(with_pauses(windows), with_pauses(windows))
+
+
+def test_how_much_is_pause_is_learnt_to_tell_nothing():
+    torch.manual_seed(0)
+    voices = 1 + torch.rand(6, 1, 32)
+
+    def spoken(count):
+        labels = torch.arange(6).repeat(count)
+        windows = torch.randn(len(labels), 64, 32) * voices[labels]
+        # A pause in each, as preparation leaves them.
+        windows[:, :6] -= 6.0
+        return windows, labels
+
+    windows, labels = spoken(40)
+    likeness = {}
+    for name in ("as they are", "varied"):
+        encoder = StatisticsEncoder(n_mels=32)
+        variation = SpeakerVariation(encoder.dim)
+        shown = [windows] if name == "as they are" else encoder.varied(windows)
+        for own in shown:
+            variation.add(encoder.describe(own), labels)
+        encoder.whiten(variation)
+        new, _ = spoken(4)
+        both = encoder(new), encoder(with_pauses(new))
+        likeness[name] = (both[0] * both[1]).sum(dim=-1).mean()
+    assert likeness["varied"] > likeness["as they are"] + 0.05
