@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import resource
@@ -64,6 +65,7 @@ def real_data() -> Path:
     return folder
 
 
+@functools.cache
 def _load(path: Path) -> ModuleType:
     """Import a file by its path: the tests are no package."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -71,6 +73,12 @@ def _load(path: Path) -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def by_path() -> Callable[[Path], ModuleType]:
+    """``by_path(file)``: a module of the tests, benchmarks or recipe."""
+    return _load
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import threading
@@ -57,11 +56,9 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_cluster_prepares_bit_for_bit_what_one_process_does(
-    backend, tiny_data, tmp_path
+    by_path, backend, tiny_data, tmp_path
 ):
-    spec = importlib.util.spec_from_file_location("youtube_prepare", PREPARE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = by_path(PREPARE)
     for name, options in (
         ("alone", {"n_jobs": 1}),
         ("cluster", {"n_jobs": -1, "joblib_backend": backend}),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
@@ -20,15 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "recipes" / "YouTubeSpeakers" / "SpeakerRec"
 
 
-def load(path: Path):
-    """Import a module of the tests, which are no package."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-naive = load(ROOT / "tests" / "evaluation" / "naive.py")
+@pytest.fixture(scope="module")
+def naive(by_path):
+    """The module ``tests/evaluation/naive.py``."""
+    return by_path(ROOT / "tests" / "evaluation" / "naive.py")
 
 
 def command(**settings) -> list[str]:
@@ -92,7 +86,7 @@ def numbers(text: str, percent: bool) -> list[float]:
 PERCENT = {"accepted", "accuracy", "eer", "eer_interval", "precision", "recall"}
 
 
-def check_page(folder: Path) -> set[str]:
+def check_page(naive, folder: Path) -> set[str]:
     """Recompute all that the page shows; returns the figures' names."""
     report = json.loads((folder / "metrics.json").read_text())
     cells = Cells((folder / "evaluation.html").read_text(encoding="utf-8"))
@@ -147,8 +141,8 @@ def evaluated(tiny, trained, tiny_data, tmp_path_factory):
     return folder / "out", done
 
 
-def test_every_figure_of_the_page_follows_from_the_raw_scores(evaluated):
-    checked = check_page(evaluated[0])
+def test_every_figure_of_the_page_follows_from_the_raw_scores(naive, evaluated):
+    checked = check_page(naive, evaluated[0])
     assert checked >= {
         "eer",
         "eer_interval",
@@ -204,7 +198,7 @@ def test_threshold_and_calibration_are_those_of_the_export(evaluated, trained):
     assert line["intercept"] == written["calibration_intercept"]
 
 
-def test_thresholds_follow_from_the_validation_scores(evaluated):
+def test_thresholds_follow_from_the_validation_scores(naive, evaluated):
     """At each system's threshold both errors are as near as they can be."""
     folder, _ = evaluated
     report = json.loads((folder / "metrics.json").read_text())
@@ -264,7 +258,7 @@ def test_pictures_are_files_and_in_tensorboard(evaluated):
 
 
 def test_second_run_takes_embeddings_from_the_cache(
-    evaluated, tiny, trained, tmp_path
+    naive, evaluated, tiny, trained, tmp_path
 ):
     """A list of some of the same files, with another working point."""
     data = evaluated[0].parent / "नेता"
@@ -299,7 +293,7 @@ def test_second_run_takes_embeddings_from_the_cache(
     assert row["decision"]["target"] == "recall=0.5"
     valid = naive.read(evaluated[0].parent / "again" / row["scores"])
     assert len(valid[0]) == 5
-    check_page(evaluated[0].parent / "again")
+    check_page(naive, evaluated[0].parent / "again")
     assert cache.stat().st_mtime_ns == written
 
 
@@ -383,9 +377,9 @@ def test_every_mistake_is_told(tiny, trained, tiny_data, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def claim_output():
+def claim_output(by_path):
     """The recipe's function of this name, without running the recipe."""
-    return load(RECIPE / "evaluate.py").claim_output
+    return by_path(RECIPE / "evaluate.py").claim_output
 
 
 OF = {"model": "export", "trials": "None", "data_folder": "voices"}
@@ -473,7 +467,7 @@ def ecapa(tmp_path):
 
 @pytest.mark.slow
 def test_peers_and_baselines_stand_in_the_same_table(
-    tiny, trained, ecapa, tmp_path
+    naive, tiny, trained, ecapa, tmp_path
 ):
     done = evaluate(
         tiny,
@@ -501,4 +495,4 @@ def test_peers_and_baselines_stand_in_the_same_table(
     assert {"embeddings, model", "embeddings, ecapa"} < set(task)
     assert sum("network of 2019, seed" in name for name in task) == 5
     assert "k-means, ecapa" in [row["name"] for row in tables["clusterings"]]
-    check_page(tmp_path / "out")
+    check_page(naive, tmp_path / "out")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import unicodedata
 from pathlib import Path
 
@@ -20,12 +19,9 @@ PREPARE = (
 
 
 @pytest.fixture(scope="module")
-def prepare():
+def prepare(by_path):
     """The recipe's preparation as a module."""
-    spec = importlib.util.spec_from_file_location("youtube_prepare", PREPARE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return by_path(PREPARE)
 
 
 def left(prepare, folder, names) -> set[str]:

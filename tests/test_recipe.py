@@ -159,18 +159,12 @@ def test_training_from_shards_gives_the_same_results(
 
 
 @pytest.fixture(scope="module")
-def prepare(tiny_data):
+def prepare(by_path, tiny_data):
     """``prepare(save, **settings)`` as the recipe calls it."""
-    import importlib.util
-
     from speechbrain_siamese.dataio.cleaning import CleaningSettings
     from speechbrain_siamese.dataio.splits import SplitSettings
 
-    spec = importlib.util.spec_from_file_location(
-        "youtube_prepare", RECIPE.parent / "youtube_prepare.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = by_path(RECIPE.parent / "youtube_prepare.py")
 
     def run(save: Path, trim: float = 1.0, **splits) -> None:
         module.prepare_youtube(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -34,13 +33,8 @@ def recommended() -> CleaningSettings:
 
 
 @pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location(
-        "cleaning_benchmark", ROOT / "benchmarks" / "cleaning.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def benchmark(by_path):
+    return by_path(ROOT / "benchmarks" / "cleaning.py")
 
 
 @pytest.fixture(scope="module")

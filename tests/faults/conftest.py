@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 
 
 @pytest.fixture(scope="session")
-def harness():
+def harness(by_path):
     """The module ``tests/faults/harness.py``."""
-    path = Path(__file__).with_name("harness.py")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return by_path(Path(__file__).with_name("harness.py"))
+
+
+@pytest.fixture(scope="session")
+def results(by_path):
+    """The module ``tests/faults/results.py``."""
+    return by_path(Path(__file__).with_name("results.py"))
 
 
 @pytest.fixture(scope="module")

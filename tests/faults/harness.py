@@ -7,7 +7,6 @@ What it leaves has to equal what the undisturbed run left.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import random
@@ -41,15 +40,6 @@ TEMPORARY = (
     "*loky*",
     "tmp*",
 )
-
-
-def beside(name: str):
-    """A module of this folder: the tests are no package."""
-    path = Path(__file__).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @dataclass(frozen=True)

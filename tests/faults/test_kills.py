@@ -52,12 +52,6 @@ def small_trained(tiny, tiny_data, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def results(harness):
-    """The module ``tests/faults/results.py``."""
-    return harness.beside("results")
-
-
-@pytest.fixture(scope="module")
 def prepare(harness, results, tiny, tiny_data):
     """The preparation, into a folder."""
 

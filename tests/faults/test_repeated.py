@@ -34,9 +34,8 @@ def differing(one: dict, other: dict) -> list[str]:
 )
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_result(
-    harness, tiny, tiny_data, tmp_path
+    results, tiny, tiny_data, tmp_path
 ):
-    results = harness.beside("results")
     output, found = tmp_path / "output", []
     for _ in range(2):
         shutil.rmtree(output, ignore_errors=True)

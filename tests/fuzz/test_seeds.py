@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,15 +15,10 @@ HERE = Path(__file__).resolve().parent
 TARGETS = ("decoding", "tables", "gallery", "config")
 
 
-@functools.cache
-def load(target: str):
-    """A target's module; the tests are no package."""
-    path = HERE / f"{target}.py"
-    spec = importlib.util.spec_from_file_location(f"fuzz_{target}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(scope="module")
+def load(by_path):
+    """``load(target)``: a target's module."""
+    return lambda target: by_path(HERE / f"{target}.py")
 
 
 @pytest.mark.parametrize(
@@ -37,14 +29,14 @@ def load(target: str):
         for seed in sorted((HERE / "seeds" / target).iterdir())
     ],
 )
-def test_seed(target, seed, tmp_path):
+def test_seed(load, target, seed, tmp_path):
     (tmp_path / "in").mkdir()
     data = (HERE / "seeds" / target / seed).read_bytes()
     load(target).ask(data, tmp_path / "in")
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
-def test_the_seeds_that_are_good_reach_what_they_are_for(tmp_path):
+def test_the_seeds_that_are_good_reach_what_they_are_for(load, tmp_path):
     """A target that refuses everything would find nothing."""
     config = load("config")
     config.ask(b"\2", tmp_path)
