@@ -98,8 +98,8 @@ def learn_turns(
         Manifests whose stretches are the longest.
     seconds : float
         Of turns, of 6 s on average, of each recording that is joined: one of
-        training people, one of validation people, and where these are more
-        than ``FEW``, ``RECORDINGS`` of so many. 0 to learn nothing.
+        training people, one of validation people, and ``RECORDINGS`` of
+        ``FEW`` of these, or of all where they are fewer. 0 to learn nothing.
 
     Returns
     -------
@@ -123,8 +123,10 @@ def learn_turns(
         voices, figures = _learn_voices(
             changes,
             [
-                _Turns(brain, rows, seconds)
-                for rows in _casts(strangers, brain.hparams.seed)
+                _Turns(brain, rows, seconds, number)
+                for number, rows in enumerate(
+                    _casts(strangers, brain.hparams.seed)
+                )
             ],
         )
         logger.info("who speaks when: %s", figures)
@@ -148,18 +150,18 @@ def _stretches(dataset: WindowDataset, rate: int) -> dict[str, list[dict]]:
 
 
 def _casts(rows: dict[str, list[dict]], seed: int) -> Iterator[dict]:
-    """Everybody, and where there are more than few, some few of them."""
+    """Everybody, and several times some few of them, or all if they are few."""
     yield rows
     generator = np.random.default_rng(seed)
-    for _ in range(RECORDINGS if len(rows) > FEW else 0):
-        few = generator.choice(sorted(rows), FEW, replace=False).tolist()
-        yield {name: rows[name] for name in few}
+    for _ in range(RECORDINGS):
+        drawn = generator.permutation(sorted(rows))[:FEW].tolist()
+        yield {name: rows[name] for name in drawn}
 
 
 class _Turns:
     """Joined turns of people's stretches, and what the encoder hears."""
 
-    def __init__(self, brain, rows, seconds):
+    def __init__(self, brain, rows, seconds, number=0):
         modules, rate = brain.raw_modules, brain.hparams.sample_rate
 
         def read(speaker, number, start, stop):
@@ -175,7 +177,7 @@ class _Turns:
             read,
             seconds,
             rate,
-            brain.hparams.seed,
+            brain.hparams.seed + number,
         )
         self.changes = [start for start, _, _ in self.turns[1:]]
         self.encoder = modules["embedding_model"].eval()
