@@ -210,8 +210,10 @@ class FileReading:
         """Tell who speaks when in a file.
 
         It is cut at the changes of the speaker, silence is left out, what
-        sounds like one voice is joined (how many there are is found), and
-        voices are named from the gallery. Memory grows by some bytes a frame
+        sounds like one voice is joined (how many there are is found; who says
+        less than ten seconds, or a twentieth of a short recording, is taken for
+        the voice that is most alike), and voices are named from the gallery.
+        Memory grows by some bytes a frame
         with the length of the file. ``inference.label_files.write_labels``
         writes RTTM, Audacity's labels, WebVTT, JSON, and a picture.
 
