@@ -213,9 +213,9 @@ class FileReading:
         sounds like one voice is joined (how many there are is found; who says
         less than ten seconds, or a twentieth of a short recording, is taken for
         the voice that is most alike), and voices are named from the gallery.
-        Memory grows by some bytes a frame
-        with the length of the file. ``inference.label_files.write_labels``
-        writes RTTM, Audacity's labels, WebVTT, JSON, and a picture.
+        Memory grows by some bytes a frame with the length of the file.
+        ``inference.label_files.write_labels`` writes RTTM, Audacity's labels,
+        WebVTT, JSON, and a picture.
 
         Arguments
         ---------
