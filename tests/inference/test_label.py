@@ -168,7 +168,7 @@ def test_what_was_said_is_labelled_within_the_delay(model, talk):
             assert found[-1].end >= last - 0.1
 
 
-def test_both_forms_of_an_export_label_alike(trained, talk):
+def test_both_forms_of_an_export_label_alike(tiny, trained, talk):
     safe = SiameseRecognition.from_pretrained(trained / "export")
     stock = SiameseRecognition.from_hparams(source=str(trained / "export"))
     assert safe.label(talk) == stock.label(talk)
@@ -178,6 +178,9 @@ def test_both_forms_of_an_export_label_alike(trained, talk):
     report = json.loads((trained / "metrics.json").read_text())
     assert 0 <= report["turns"]["changes_f1"] <= 1
     assert 0 < report["turns"]["rightly_labelled"] <= 1
+    # One of everybody, three of some.
+    seconds = 4 * tiny.QUICK["change_seconds"]
+    assert seconds <= report["turns"]["seconds"] < 1.5 * seconds
     assert "F1 of speaker changes" in (
         (trained / "export" / "README.md").read_text()
     )
