@@ -97,9 +97,10 @@ def learn_turns(
     train, valid : WindowDataset
         Manifests whose stretches are the longest.
     seconds : float
-        Of turns, of 6 s on average, of each recording that is joined: one of
-        training people, one of validation people, and ``RECORDINGS`` of
-        ``FEW`` of these, or of all where they are fewer. 0 to learn nothing.
+        Of turns, of 6 s on average, of a recording that is joined: one of
+        training people, one of validation people; and half as many of each of
+        ``RECORDINGS`` of ``FEW`` of these, or of all where they are fewer. 0
+        to learn nothing.
 
     Returns
     -------
@@ -123,7 +124,8 @@ def learn_turns(
         voices, figures = _learn_voices(
             changes,
             [
-                _Turns(brain, rows, seconds, number)
+                # The others in half the time: training waits for it.
+                _Turns(brain, rows, seconds / min(2, number + 1), number)
                 for number, rows in enumerate(
                     _casts(strangers, brain.hparams.seed)
                 )
