@@ -1,0 +1,44 @@
+"""The table of faults counts what the marked tests did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.parametrize("ended", ["passed", "failed", "skipped"])
+def test_a_fault_is_counted_as_it_ended(by_path, monkeypatch, tmp_path, ended):
+    """A real test file, run as the command runs them."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    reliability = by_path(ROOT / "benchmarks" / "reliability.py")
+    body = {
+        "passed": "record_property('times', 7)",
+        "failed": "assert False",
+        "skipped": "pytest.skip('no disk')",
+    }[ended]
+    for name in ("conftest.py",):
+        (tmp_path / name).write_text((ROOT / "tests" / name).read_text())
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.fault('it breaks', 'it is told')\n"
+        f"def test_it(record_property):\n    {body}\n"
+    )
+    found = reliability.faults(
+        None, [str(tmp_path), "-c", str(ROOT / "pyproject.toml")]
+    )
+    row = found["faults"]["it breaks"]
+    assert row[ended] == 1
+    assert row["times"] == {"passed": 7, "failed": 1, "skipped": 0}[ended]
+    (table,) = reliability.pages({"faults": found})
+    last = table.splitlines()[-1]
+    assert (
+        last
+        == {
+            "passed": "| it breaks | 7 | it is told | none |",
+            "failed": "| it breaks | 1 | 1 tests FAILED | ? |",
+            "skipped": "| --- | --- | --- | --- |",
+        }[ended]
+    )
