@@ -6,7 +6,8 @@ prints its tables from the records in ``benchmarks/results/reliability/``.
 ``--only`` makes one of them anew, of what is checked out:
 
 - ``faults``: runs the tests that are marked as a fault, each of which tells
-  what was injected and what has to come of it; half an hour.
+  what was injected, what has to come of it, and whether it compares what was
+  there before (``kept``).
 - ``fuzz``: ``tests/fuzz/run.py``, ten minutes for each target.
 - ``versions``: runs the tests of ``make test`` with the Python and the packages
   that run this script; one row for each such set.
@@ -85,6 +86,7 @@ def faults(
             told["fault"],
             {
                 "outcome": told["outcome"],
+                "kept": told["kept"] == "True",
                 "times": 0,
                 "passed": 0,
                 "failed": 0,
@@ -186,6 +188,13 @@ def table(heading: str, rows: Sequence[Sequence]) -> str:
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
+def came_of(row: dict) -> tuple[str, str]:
+    """What happened, and what was lost where the test compares that."""
+    if row["failed"]:
+        return f"{row['failed']} tests FAILED", "?"
+    return row["outcome"], "none" if row["kept"] else "not compared"
+
+
 def pages(records: dict[str, dict]) -> list[str]:
     """What stands in the page, of the records that there are."""
     found = []
@@ -197,11 +206,7 @@ def pages(records: dict[str, dict]) -> list[str]:
                     (
                         what,
                         row["times"],
-                        row["outcome"]
-                        if not row["failed"]
-                        else f"{row['failed']} tests FAILED",
-                        # Each of the tests compares what has to be there.
-                        "?" if row["failed"] else "none",
+                        *came_of(row),
                     )
                     for what, row in records["faults"]["faults"].items()
                     if row["times"]

@@ -125,7 +125,7 @@ def learn_turns(
             changes,
             [
                 # The others in half the time: training waits for it.
-                _Turns(brain, rows, seconds / min(2, number + 1), number)
+                _Turns(brain, rows, seconds / 2 if number else seconds, number)
                 for number, rows in enumerate(
                     _casts(strangers, brain.hparams.seed)
                 )

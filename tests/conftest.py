@@ -29,7 +29,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for mark in item.iter_markers("fault"):
             fault, outcome = mark.args
-            item.user_properties += [("fault", fault), ("outcome", outcome)]
+            item.user_properties += [
+                ("fault", fault),
+                ("outcome", outcome),
+                ("kept", mark.kwargs.get("kept", False)),
+            ]
     lazy = sys.modules.get("speechbrain.utils.importutils")
     if lazy is not None:
         lazy.LazyModule.__file__ = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,10 @@ def test_a_fault_is_counted_as_it_ended(by_path, monkeypatch, tmp_path, ended):
         "failed": "assert False",
         "skipped": "pytest.skip('no disk')",
     }[ended]
-    for name in ("conftest.py",):
-        (tmp_path / name).write_text((ROOT / "tests" / name).read_text())
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
     (tmp_path / "test_it.py").write_text(
         "import pytest\n"
-        "@pytest.mark.fault('it breaks', 'it is told')\n"
+        "@pytest.mark.fault('it breaks', 'it is told', kept=True)\n"
         f"def test_it(record_property):\n    {body}\n"
     )
     found = reliability.faults(

@@ -21,6 +21,7 @@ from speechbrain_siamese.dataio.recordings import find_recordings
 pytestmark = pytest.mark.fault(
     "preparation killed, frozen, or out of room",
     "the next run heals it",
+    kept=True,
 )
 
 SETTINGS = CleaningSettings()

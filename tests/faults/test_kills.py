@@ -189,6 +189,7 @@ def table(harness):
 @pytest.mark.fault(
     "killed at any moment",
     "restarted, it ends as an undisturbed run does; no temporary file stays",
+    kept=True,
 )
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KILLS)

@@ -108,6 +108,7 @@ def enroll(export, gallery, *files):
 @pytest.mark.fault(
     "disk full in training",
     "told in words; the same command goes on and ends with the same weights",
+    kept=True,
 )
 @pytest.mark.slow
 def test_training_on_a_full_disk_ends_with_words_and_goes_on(
@@ -129,6 +130,7 @@ def test_training_on_a_full_disk_ends_with_words_and_goes_on(
 @pytest.mark.fault(
     "disk full in the export",
     "told in words; the older export stays whole",
+    kept=True,
 )
 @pytest.mark.slow
 def test_export_on_a_full_disk_leaves_the_older_one(
@@ -169,6 +171,7 @@ def test_training_into_a_read_only_folder_ends_with_words(disk, run, training):
 @pytest.mark.fault(
     "disk full in enrolment",
     "told in words; the gallery is the same, byte for byte",
+    kept=True,
 )
 def test_gallery_without_room_keeps_what_it_has(disk, run, trained, tiny_data):
     folder = disk("size=1m")
@@ -185,7 +188,9 @@ def test_gallery_without_room_keeps_what_it_has(disk, run, trained, tiny_data):
     assert [found.name for found in folder.iterdir()] == [gallery.name]
 
 
-@pytest.mark.fault("read-only gallery", "answers; refuses to enrol in words")
+@pytest.mark.fault(
+    "read-only gallery", "answers; refuses to enrol in words", kept=True
+)
 @pytest.mark.slow
 def test_gallery_that_is_read_only_answers_and_says_so(
     disk, run, trained, tiny_data
@@ -347,6 +352,7 @@ def descendants(process: int) -> list[int]:
 @pytest.mark.fault(
     "worker of the data loader killed, as without memory",
     "ends within a minute; the same command goes on to the same weights",
+    kept=True,
 )
 @pytest.mark.slow
 def test_killed_worker_of_the_loader_ends_the_training_at_once(
@@ -408,6 +414,7 @@ def test_killed_rank_ends_all_of_them_at_once(tiny, training, tmp_path):
 @pytest.mark.fault(
     "/dev/shm full, or not to be written",
     "the same weights, or an error that names it",
+    kept=True,
 )
 @pytest.mark.slow
 @pytest.mark.parametrize("shared", ["size=4k", "size=1m,ro"])

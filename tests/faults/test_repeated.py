@@ -31,6 +31,7 @@ def differing(one: dict, other: dict) -> list[str]:
 @pytest.mark.fault(
     "the same seed twice: prepare, train, evaluate",
     "identical manifests, weights, figures and pages",
+    kept=True,
 )
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_result(
@@ -84,6 +85,7 @@ def undisturbed(tiny, tiny_data, tmp_path_factory):
 @pytest.mark.fault(
     "workers started by fork, forkserver, spawn (macOS, Windows)",
     "the weights of a training without workers",
+    kept=True,
 )
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
