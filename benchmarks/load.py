@@ -6,8 +6,8 @@
 people are enrolled from two clips each. Then four threads, with one model
 object and one gallery between them, ask for two hours (``--minutes``;
 ``--quick``: half a minute, in which memory is still being filled, so that its
-slope is not told): nine in ten requests identify one of their other
-clips, the tenth labels a minute of joined turns. Every answer is compared with
+slope is not told): nine in ten requests identify one of their other clips, the
+tenth labels a minute of joined turns. Every answer is compared with
 what one thread got before; another one, or an error, is told.
 
 Resident memory and open files are noted ten times a minute (of Linux's /proc);
