@@ -128,6 +128,8 @@ def fuzzed(target: str) -> dict:
         units = re.search(r"stat::number_of_executed_units:\s*(\d+)", told)
         used = re.search(r"([\d.]+) CPU-minutes, (\d+) MB", told)
         found = sorted(path.name for path in Path(folder).iterdir())
+    if not used:
+        sys.exit(f"fuzzing {target} ended early, with {done.returncode}")
     return {
         "executions": int(units[1]) if units else 0,
         "cpu_minutes": float(used[1]),

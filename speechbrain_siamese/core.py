@@ -307,6 +307,8 @@ class SiameseBrain(GlobalBatchBrain):
         history = self.hparams.history
         whole = dict(vars(history))
         self.trained_steps = self.hparams.lr_schedule.steps
+        # It may have been killed after the last save, before the deletion.
+        self.checkpointer.delete_checkpoints(min_keys=["EER"])
         found = self.checkpointer.recover_if_possible(
             max_key=max_key, min_key=min_key
         )

@@ -157,6 +157,26 @@ def test_metrics_tell_epochs_after_the_best_one(start, trained):
     assert found["training_steps"] == 2 * steps
 
 
+@pytest.mark.slow
+def test_kill_before_a_checkpoint_is_deleted_leaves_none_too_many(
+    start, trained
+):
+    output, _, resume = start
+    shutil.copytree(trained, output)
+    (output / "metrics.json").unlink()
+    kept = checkpoints(output)
+    newest = max(kept, key=lambda folder: kept[folder]["unixtime"])
+    surpassed = newest.with_name("CKPT+surpassed")
+    shutil.copytree(newest, surpassed)
+    told = {"epoch": 0, "EER": 1.0, "unixtime": kept[newest]["unixtime"] - 1e3}
+    (surpassed / "CKPT.yaml").write_text(
+        yaml.safe_dump({**kept[newest], **told})
+    )
+    resume()
+    assert checkpoints(output) == kept
+    assert_same_run(output, trained)
+
+
 def test_the_export_answers_with_people(trained):
     """Of five speeds that were learnt as people, and of the whole embedding."""
     answers = torch.load(

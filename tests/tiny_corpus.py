@@ -41,6 +41,17 @@ QUICK = {
 }
 
 
+#: One of the smallest size, for tests that train it many times.
+SMALL = {
+    "growth_rate": 8,
+    "blocks": "[1,1,1,1]",
+    "embedding_dim": 16,
+    "steps_per_epoch": 5,
+    "number_of_epochs": 2,
+    "change_seconds": 40,
+}
+
+
 def voice(speaker: int, recording: int, seconds: float = SECONDS):
     """Voice-like sound, (samples,), float32, full scale 1."""
     rng = np.random.default_rng([speaker, recording])
@@ -127,6 +138,19 @@ def command(output: Path, data: Path, **settings) -> list[str]:
         "train.py",
         "hparams/siamese.yaml",
         *(f"--{key}={value}" for key, value in options.items()),
+    ]
+
+
+def evaluation(export: Path, output: Path) -> list[str]:
+    """The command that evaluates an export, with the fewest tables."""
+    return [
+        sys.executable,
+        "evaluate.py",
+        "hparams/evaluate.yaml",
+        f"--model={export}",
+        f"--output_folder={output}/evaluation",
+        "--lengths=[1]",
+        "--enrolment_clips=[1]",
     ]
 
 

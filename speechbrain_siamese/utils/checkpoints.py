@@ -2,7 +2,8 @@
 
 SpeechBrain writes the file by which it knows a checkpoint first and the
 weights after it: a kill between leaves a checkpoint that looks complete and
-cannot be loaded. And it tells the newest by the clock, which may be set back.
+cannot be loaded. It tells the newest by the clock, which may be set back. And
+among equally good ones it takes the one that the disk lists first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 
 from speechbrain.utils.checkpoints import METAFNAME, Checkpoint, Checkpointer
-from speechbrain.utils.distributed import ddp_barrier
+from speechbrain.utils.distributed import ddp_barrier, run_on_main
 
 from speechbrain_siamese.utils.room import told_writing
 from speechbrain_siamese.utils.whole_file import PARTIAL
@@ -48,6 +49,19 @@ class WholeCheckpointer(Checkpointer):
             if folder.is_dir() and not (folder / METAFNAME).is_file():
                 shutil.rmtree(folder, ignore_errors=True)
 
+    def list_checkpoints(self) -> list[Checkpoint]:
+        """All checkpoints, the newest first, so that it wins where two tie.
+
+        Returns
+        -------
+        list of Checkpoint
+        """
+        return sorted(
+            super().list_checkpoints(),
+            key=lambda found: found.meta["unixtime"],
+            reverse=True,
+        )
+
     def save_checkpoint(self, *args, **kwargs) -> Checkpoint | None:
         """Save everything, then the file that makes it a checkpoint.
 
@@ -74,6 +88,16 @@ class WholeCheckpointer(Checkpointer):
         # The others must not look for it earlier.
         ddp_barrier()
         return saved
+
+    def delete_checkpoints(self, **kwargs) -> None:
+        """Delete all but the best, while no other process lists them.
+
+        Arguments
+        ---------
+        **kwargs
+            As for ``Checkpointer.delete_checkpoints``.
+        """
+        run_on_main(super().delete_checkpoints, kwargs=kwargs)
 
     def _save_checkpoint_metafile(
         self, fpath, meta_to_include, *args, **kwargs

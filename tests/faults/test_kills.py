@@ -18,14 +18,7 @@ from pathlib import Path
 import pytest
 
 SEED = 1986
-SMALL = {
-    "growth_rate": 8,
-    "blocks": "[1,1,1,1]",
-    "embedding_dim": 16,
-    "steps_per_epoch": 5,
-    "number_of_epochs": 3,
-    "change_seconds": 40,
-}
+EPOCHS = 3
 OFTEN = {"ckpt_interval_steps": 2, "ckpt_interval_minutes": 0}
 SIAMESE = ["-m", "speechbrain_siamese.command_line"]
 
@@ -46,7 +39,9 @@ KILLS = {
 def small_trained(tiny, tiny_data, tmp_path_factory) -> Path:
     """Output folder of a model of the smallest size."""
     output = tmp_path_factory.mktemp("small") / "output"
-    done = tiny.train(output, tiny_data, **SMALL)
+    done = tiny.train(
+        output, tiny_data, **{**tiny.SMALL, "number_of_epochs": EPOCHS}
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return output
 
@@ -110,7 +105,8 @@ def commands(
     """``commands(name, folder)``: any of ``KILLS``."""
     export = small_trained / "export"
     shared = {
-        **SMALL,
+        **tiny.SMALL,
+        "number_of_epochs": EPOCHS,
         "prepared_folder": small_trained / "prepared",
         "skip_prep": True,
     }
@@ -143,14 +139,7 @@ def commands(
                 unfinished,
             ),
             "evaluate": lambda: (
-                [
-                    "evaluate.py",
-                    "hparams/evaluate.yaml",
-                    f"--model={export}",
-                    f"--output_folder={output}/evaluation",
-                    "--lengths=[1]",
-                    "--enrolment_clips=[1]",
-                ],
+                tiny.evaluation(export, output)[1:],
                 output,
                 results.evaluated,
             ),

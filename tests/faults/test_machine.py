@@ -18,14 +18,6 @@ import pytest
 import yaml
 
 SIAMESE = [sys.executable, "-m", "speechbrain_siamese.command_line"]
-SMALL = {
-    "growth_rate": 8,
-    "blocks": "[1,1,1,1]",
-    "embedding_dim": 16,
-    "steps_per_epoch": 5,
-    "number_of_epochs": 2,
-    "change_seconds": 0,
-}
 #: Never a hang: what takes longer fails the test.
 SECONDS = 300
 
@@ -76,7 +68,7 @@ def run(tiny):
 def prepared(tiny, tiny_data, tmp_path_factory) -> Path:
     """Output folder of a model of the smallest size."""
     output = tmp_path_factory.mktemp("small") / "output"
-    done = tiny.train(output, tiny_data, **SMALL)
+    done = tiny.train(output, tiny_data, **tiny.SMALL)
     assert done.returncode == 0, done.stderr[-3000:]
     return output
 
@@ -88,7 +80,7 @@ def training(tiny, tiny_data, prepared):
     def command(output, **settings):
         shared = {"prepared_folder": prepared / "prepared", "skip_prep": True}
         return tiny.command(
-            output, tiny_data, **{**SMALL, **shared, **settings}
+            output, tiny_data, **{**tiny.SMALL, **shared, **settings}
         )
 
     return command
@@ -216,17 +208,9 @@ def test_gallery_that_is_read_only_answers_and_says_so(
     "told in words; ends well once there is room",
 )
 @pytest.mark.slow
-def test_evaluation_without_room_ends_with_words(disk, run, prepared):
+def test_evaluation_without_room_ends_with_words(disk, run, tiny, prepared):
     folder = disk("size=100k")
-    command = [
-        sys.executable,
-        "evaluate.py",
-        "hparams/evaluate.yaml",
-        f"--model={prepared / 'export'}",
-        f"--output_folder={folder}/evaluation",
-        "--lengths=[1]",
-        "--enrolment_clips=[1]",
-    ]
+    command = tiny.evaluation(prepared / "export", folder)
     code, told = run(command)
     assert code == 1
     assert "No space left on device" in told, told[-2000:]
@@ -285,7 +269,7 @@ def test_training_goes_on_whatever_the_times_of_files_are(
     for number, path in enumerate(sorted(output.rglob("*"))):
         seconds = 0 if number % 2 else 4_000_000_000
         os.utime(path, (seconds, seconds))
-    settings = {**SMALL, "number_of_epochs": 3}
+    settings = {**tiny.SMALL, "number_of_epochs": 3}
     again = output, tmp_path / "undisturbed"
     for folder in again:
         code, told = run(tiny.command(folder, tiny_data, **settings))
@@ -311,14 +295,14 @@ def test_cleaned_audio_that_vanishes_in_training_is_named(
     output = tmp_path / "output"
     kept = shutil.copytree(prepared / "prepared", output / "prepared")
     gone = [*kept.glob("clean/*/*.wav")]
-    settings = {**SMALL, "steps_per_epoch": 400}
+    settings = {**tiny.SMALL, "steps_per_epoch": 400}
     process, told = begun(tiny, tiny.command(output, tiny_data, **settings))
     for path in gone:
         path.unlink()
     assert process.wait(SECONDS) == 1
     text = told.read_text(errors="replace")
     assert any(str(path) in text for path in gone), text[-2000:]
-    code, text = run(tiny.command(output, tiny_data, **SMALL))
+    code, text = run(tiny.command(output, tiny_data, **tiny.SMALL))
     assert code == 0, text[-3000:]
 
 
@@ -432,7 +416,7 @@ def test_no_room_in_shared_memory(
         pytest.skip(f"this user may not mount: {told.strip()}")
     output = tmp_path / "output"
     command = tiny.command(
-        output, tiny_data, **{**SMALL, "n_jobs": 2, "num_workers": 1}
+        output, tiny_data, **{**tiny.SMALL, "n_jobs": 2, "num_workers": 1}
     )
     code, told = run([*unshare, *command])
     if code:

@@ -5,18 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 
 import pytest
-
-SMALL = {
-    "growth_rate": 8,
-    "blocks": "[1,1,1,1]",
-    "embedding_dim": 16,
-    "steps_per_epoch": 5,
-    "number_of_epochs": 2,
-    "change_seconds": 40,
-}
 
 
 def differing(one: dict, other: dict) -> list[str]:
@@ -40,19 +30,10 @@ def test_the_same_seed_gives_the_same_result(
     output, found = tmp_path / "output", []
     for _ in range(2):
         shutil.rmtree(output, ignore_errors=True)
-        done = tiny.train(output, tiny_data, **SMALL)
+        done = tiny.train(output, tiny_data, **tiny.SMALL)
         assert done.returncode == 0, done.stderr[-3000:]
-        export = output / "export"
         done = subprocess.run(
-            [
-                sys.executable,
-                "evaluate.py",
-                "hparams/evaluate.yaml",
-                f"--model={export}",
-                f"--output_folder={output}/evaluation",
-                "--lengths=[1]",
-                "--enrolment_clips=[1]",
-            ],
+            tiny.evaluation(output / "export", output),
             cwd=tiny.ROOT,
             env=tiny.environment(),
             capture_output=True,
@@ -77,7 +58,7 @@ def test_the_same_seed_gives_the_same_result(
 def undisturbed(tiny, tiny_data, tmp_path_factory):
     """Output folder of a training that reads with no worker."""
     output = tmp_path_factory.mktemp("alone") / "output"
-    done = tiny.train(output, tiny_data, **SMALL)
+    done = tiny.train(output, tiny_data, **tiny.SMALL)
     assert done.returncode == 0, done.stderr[-3000:]
     return output
 
@@ -106,7 +87,7 @@ def test_workers_may_be_started_in_any_way(
     output = tmp_path / "output"
     done = subprocess.run(
         tiny.command(
-            output, tiny_data, **{**SMALL, "num_workers": 2, "n_jobs": 2}
+            output, tiny_data, **{**tiny.SMALL, "num_workers": 2, "n_jobs": 2}
         ),
         cwd=tiny.ROOT,
         env=environment,

@@ -49,6 +49,16 @@ def test_half_checkpoints_are_removed_at_the_next_start(tmp_path):
     assert again.find_checkpoint().meta["number"] == 1
 
 
+def test_the_newest_of_equally_good_ones_is_the_best(tmp_path):
+    checkpointer = WholeCheckpointer(
+        tmp_path, {"module": torch.nn.Linear(2, 2)}
+    )
+    for epoch in range(9):
+        checkpointer.save_checkpoint(meta={"epoch": epoch, "EER": 0.0})
+    found = checkpointer.find_checkpoints(min_key="EER")
+    assert [one.meta["epoch"] for one in found] == list(range(8, -1, -1))
+
+
 def test_half_deleted_checkpoints_are_removed_at_the_next_start(tmp_path):
     modules = {"module": torch.nn.Linear(2, 2)}
     checkpointer = WholeCheckpointer(tmp_path, modules)
