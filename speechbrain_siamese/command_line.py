@@ -1,7 +1,8 @@
 """``siamese``: verify, enrol, identify and label from the command line.
 
 Exit codes: 0 for yes or done, 1 for no (another voice, unknown), 2 for an
-error, which is told in one line, and where a file was left out.
+error, which is told in one line, and where a file was left out, 130 where the
+keyboard interrupted.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from speechbrain_siamese.commands.common import (
     open_model,
     source_option,
     tell,
+    tell_left_out,
     told_errors,
     trust_option,
 )
@@ -61,30 +63,50 @@ for command in (
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Probability of one voice before anything was heard.",
 )
-@click.argument("first", type=click.Path(exists=True, dir_okay=False))
-@click.argument("second", type=click.Path(exists=True, dir_okay=False))
+@click.argument("first", type=click.Path())
+@files_argument
 @told_errors
-def verify(source, trust, as_json, prior, first, second):
-    """Tell whether two files are one voice.
+def verify(source, trust, as_json, prior, first, files):
+    """Tell whether a file is of one voice with another, or with each of many.
 
-    Exits with 0 for one voice, 1 for two.
+    Exits with 0 for one voice, 1 if any is another one, 2 if a file could not
+    be used.
 
     Example: siamese verify --source=export a.m4a b.wav
     """
-    found = open_model(source, trust).compare_files(first, second, prior)
-    answer = "one voice" if found.same else "two voices"
-    tell(
-        asdict(found),
-        as_json,
-        f"{answer}: score {found.score:.3f}, probability of one voice "
-        f"{100 * found.probability:.1f} %",
-    )
-    sys.exit(0 if found.same else 1)
+    model, code = open_model(source, trust), 0
+    if len(files) == 1:
+        compared, unusable = [model.compare_files(first, files[0], prior)], {}
+    else:
+        compared, unusable = model.compare_pairs(
+            [(first, file) for file in files], prior
+        )
+        if first in unusable:
+            raise ValueError(unusable[first])
+    for file, found in zip(files, compared, strict=True):
+        if found is None:
+            tell_left_out(file, unusable[file], as_json)
+            code = 2
+            continue
+        answer = "one voice" if found.same else "two voices"
+        text = (
+            f"{answer}: score {found.score:.3f}, probability of one voice "
+            f"{100 * found.probability:.1f} %"
+        )
+        several = len(files) > 1
+        tell(
+            {**({"file": file} if several else {}), **asdict(found)},
+            as_json,
+            f"{file}: {text}" if several else text,
+        )
+        code = max(code, 0 if found.same else 1)
+    sys.exit(code)
 
 
 @main.command()
 @source_option
 @trust_option
+@json_option
 @click.option(
     "--output",
     required=True,
@@ -93,7 +115,7 @@ def verify(source, trust, as_json, prior, first, second):
 )
 @files_argument
 @told_errors
-def embed(source, trust, output, files):
+def embed(source, trust, as_json, output, files):
     """Write the embeddings of many files.
 
     Files that cannot be embedded are told and left out; it then exits with 2.
@@ -103,10 +125,12 @@ def embed(source, trust, output, files):
     import numpy as np
 
     from speechbrain_siamese.utils.whole_file import (
+        check_writable,
         remove_partials_of,
         whole_file,
     )
 
+    check_writable(output)
     remove_partials_of(output)
     model = open_model(source, trust)
     found, unusable = model.embed_files(files)
@@ -119,7 +143,11 @@ def embed(source, trust, output, files):
             embeddings=np.stack(list(found.values())),
             fingerprint=np.array(model.fingerprint),
         )
-    click.echo(f"{output}: {len(found)} embeddings")
+    tell(
+        {"output": output, "embeddings": len(found), "left_out": unusable},
+        as_json,
+        f"{output}: {len(found)} embeddings",
+    )
     sys.exit(2 if unusable else 0)
 
 
@@ -154,6 +182,7 @@ def evaluate(source, trust, as_json, audio_folder, trials):
 @main.command()
 @source_option
 @trust_option
+@json_option
 @click.option(
     "--onnx",
     type=click.Path(dir_okay=False),
@@ -161,7 +190,7 @@ def evaluate(source, trust, as_json, audio_folder, trials):
     help="Where to write the ONNX file.",
 )
 @told_errors
-def export(source, trust, onnx):
+def export(source, trust, as_json, onnx):
     """Write the encoder for machines without PyTorch.
 
     Input wavs (batch, time), output embeddings (batch, dim). Needs [onnx].
@@ -183,7 +212,7 @@ def export(source, trust, onnx):
             "ONNX. Train one, or run this model with PyTorch"
         )
     export_onnx(model.mods.compute_features, model.mods.embedding_model, onnx)
-    click.echo(f"{onnx}: written")
+    tell({"onnx": onnx}, as_json, f"{onnx}: written")
 
 
 @main.command()
@@ -191,7 +220,8 @@ def export(source, trust, onnx):
 def completion(shell):
     """Print what makes a shell complete this command.
 
-    Example: siamese completion bash > ~/.local/share/bash-completion/siamese
+    Example: siamese completion bash >
+    ~/.local/share/bash-completion/completions/siamese
     """
     from click.shell_completion import get_completion_class
 

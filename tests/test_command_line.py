@@ -65,6 +65,77 @@ def test_verify_answers_by_its_exit_code(siamese, clips):
     assert set(found) == {"score", "same", "llr", "probability", "normalised"}
 
 
+def test_verify_holds_a_file_against_many(siamese, clips, tmp_path):
+    bad = tmp_path / "bad.wav"
+    bad.write_text("no sound")
+    names = clips["a1"], clips["b1"], bad
+    code, text, errors = siamese("verify", "--json", clips["a1"], *names)
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert code == 2
+    assert [row["file"] for row in rows] == [str(name) for name in names]
+    assert rows[0]["score"] == pytest.approx(1.0, abs=1e-3)
+    assert "left out:" in errors and "bad.wav" in rows[2]["error"]
+    (_, alone, _) = (
+        siamese("verify", "--json", clips["a1"], name) for name in names
+    )
+    alone = json.loads(alone[1])
+    assert rows[1]["score"] == pytest.approx(alone["score"], abs=1e-3)
+    assert rows[1]["llr"] == pytest.approx(alone["llr"], abs=0.05)
+    code, text, _ = siamese("verify", clips["a1"], clips["a1"], clips["b1"])
+    assert text.splitlines()[0].startswith(f"{clips['a1']}: one voice: score 1")
+    code, _, errors = siamese("verify", bad, clips["a1"], clips["b1"])
+    assert code == 2
+    assert "bad.wav" in errors
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (RuntimeError("no memory"), 2, "RuntimeError: no memory"),
+        (ValueError("no audio"), 2, "Error: no audio"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_nothing_that_goes_wrong_is_an_answer(
+    siamese, clips, monkeypatch, error, code, told
+):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("speechbrain_siamese.command_line.open_model", fail)
+    found, text, errors = siamese("verify", clips["a1"], clips["a1"])
+    assert (found, text) == (code, "")
+    assert told in errors
+
+
+def test_a_mistyped_gallery_is_not_made(siamese, clips, tmp_path):
+    wrong = tmp_path / "wrong" / "people.sqlite"
+    for command in ("identify", "label"):
+        code, _, errors = siamese(command, f"--gallery={wrong}", clips["a1"])
+        assert code == 2
+        assert f"there is no gallery {wrong}" in errors
+    assert not wrong.parent.exists()
+
+
+def test_what_cannot_be_written_is_told_before_the_work(
+    siamese, clips, tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text("no folder")
+
+    def fail(*_):
+        raise AssertionError("the model was opened")
+
+    monkeypatch.setattr("speechbrain_siamese.command_line.open_model", fail)
+    monkeypatch.setattr(
+        "speechbrain_siamese.commands.time_line.open_model", fail
+    )
+    for command, name in (("label", "talk.rttm"), ("embed", "all.npz")):
+        output = tmp_path / "file" / name
+        code, _, errors = siamese(command, f"--output={output}", clips["a1"])
+        assert code == 2
+        assert "file" in errors
+
+
 def test_a_gallery_from_first_to_last(siamese, clips):
     code, text, _ = siamese("enroll", "A", clips["a1"])
     assert (code, text) == (0, "A: 1 new clips, 8.0 s\n")
@@ -265,13 +336,13 @@ def test_evaluate_prints_the_figures_of_a_list(siamese, clips, tmp_path):
     [
         (["gallery", "list"], "is not there"),
         (["gallery", "remove", "X"], "is not there"),
-        (["identify", "{a1}"], "nobody is enrolled"),
+        (["identify", "{a1}"], "there is no gallery"),
         (["enroll", " ", "{a1}"], "a name is"),
         (["enroll", "A", "{text}"], "no clip of 'A' can be used"),
         (["verify", "{a1}", "{text}"], "text.wav"),
-        (["verify", "{a1}", "nothing.wav"], "does not exist"),
+        (["verify", "{a1}", "nothing.wav"], "nothing.wav"),
         (["verify", "{a1}"], "Missing argument"),
-        (["identify", "--top=0", "{a1}"], "nobody is enrolled"),
+        (["embed", "--output={text}.npz", "nothing.wav"], "no such file"),
         (["frobnicate"], "No such command"),
     ],
 )

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+import sys
+import traceback
+from pathlib import Path
 
 import click
+from click.exceptions import Exit
 
-Answer = TypeVar("Answer")
+#: Exit code of who was told to stop by the keyboard, as shells have it.
+INTERRUPTED = 130
 
 # PyTorch takes seconds to import: what needs it is imported where it is used,
 # so that --help and completion answer at once.
 
 
 def told_errors(command):
-    """Tell users' mistakes in one line instead of a traceback."""
+    """Tell users' mistakes in one line instead of a traceback.
+
+    Nothing that goes wrong ends with 1, which is an answer.
+    """
 
     @functools.wraps(command)
     def run(*args, **kwargs):
@@ -26,6 +32,15 @@ def told_errors(command):
             failure = click.ClickException(str(error))
             failure.exit_code = 2
             raise failure from error
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(INTERRUPTED)
+        except Exception as error:
+            if not isinstance(error, (click.ClickException, Exit, click.Abort)):
+                # A mistake of ours, or of the machine.
+                traceback.print_exc()
+                sys.exit(2)
+            raise
 
     return run
 
@@ -50,14 +65,17 @@ gallery_option = click.option(
     envvar="SIAMESE_GALLERY",
     type=click.Path(dir_okay=False),
     required=True,
-    help="File of enrolled people; made where it is missing. [environment: "
-    "SIAMESE_GALLERY]",
+    help="File of enrolled people. [environment: SIAMESE_GALLERY]",
 )
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON: one object, of several files one a line.",
 )
+# What is not there is told and left out as any other bad file is.
 files_argument = click.argument(
-    "files", nargs=-1, required=True, type=click.Path(exists=True)
+    "files", nargs=-1, required=True, type=click.Path()
 )
 
 
@@ -77,27 +95,18 @@ def tell(found: dict, as_json: bool, text: str) -> None:
     click.echo(click.format_filename(answer))
 
 
-def each_file(
-    files: Sequence[str],
-    ask: Callable[[str], Answer],
-    answer: Callable[[str, Answer], bool],
-) -> int:
-    """Ask about each file; those that cannot be used are told and left out.
+def tell_left_out(path: str, reason: object, as_json: bool) -> None:
+    """Tell that a file could not be used, to programs in its own row."""
+    click.echo(f"left out: {path}: {reason}", err=True)
+    if as_json:
+        tell({"file": path, "error": str(reason)}, as_json, "")
 
-    What ``answer`` does with the answers says whether they are a yes; its
-    errors, such as a full disk, end the job. Returns the exit code: 0 if all
-    answers were yes, 1 if one was no, 2 if a file was left out. The error of a
-    single file is raised.
-    """
-    code = 0
-    for path in files:
-        try:
-            found = ask(path)
-        except (ValueError, OSError) as error:
-            if len(files) == 1:
-                raise
-            click.echo(f"left out: {path}: {error}", err=True)
-            code = 2
-            continue
-        code = max(code, 0 if answer(path, found) else 1)
-    return code
+
+def existing_gallery(path: str) -> str:
+    """Path of a gallery that is there: a typing mistake must not make one."""
+    if not Path(path).is_file():
+        raise ValueError(
+            f"there is no gallery {path}: enroll someone first, or mend the "
+            "path"
+        )
+    return path

@@ -8,13 +8,14 @@ from dataclasses import asdict
 import click
 
 from speechbrain_siamese.commands.common import (
-    each_file,
+    existing_gallery,
     files_argument,
     gallery_option,
     json_option,
     open_model,
     source_option,
     tell,
+    tell_left_out,
     told_errors,
     trust_option,
 )
@@ -34,8 +35,8 @@ from speechbrain_siamese.commands.common import (
 def enroll(source, trust, gallery_path, as_json, keep_audio, name, files):
     """Add a person, or clips to one who is enrolled.
 
-    5 to 30 seconds of speech are enough. Exits with 2 if a file was refused;
-    the others are enrolled.
+    A gallery that is not there yet is made. 5 to 30 seconds of speech are
+    enough. Exits with 2 if a file was refused; the others are enrolled.
 
     Example: siamese enroll --source=export --gallery=people.sqlite Sita a.m4a
     """
@@ -63,8 +64,9 @@ def enroll(source, trust, gallery_path, as_json, keep_audio, name, files):
 @click.option(
     "--threshold",
     type=float,
-    help="Score above which the best one is named; without it whoever is more "
-    "probable than all others and nobody of them together.",
+    help="Score, of the normalised ones where those are told, above which the "
+    "best one is named; without it whoever is more probable than all others "
+    "and nobody of them together.",
 )
 @files_argument
 @told_errors
@@ -76,24 +78,33 @@ def identify(source, trust, gallery_path, as_json, top, threshold, files):
 
     Example: siamese identify --source=export --gallery=people.sqlite x.wav
     """
-    gallery = open_model(source, trust).gallery(gallery_path)
-
-    def answer(path, found):
+    existing_gallery(gallery_path)
+    model = open_model(source, trust)
+    gallery = model.gallery(gallery_path)
+    if not gallery.list():
+        raise ValueError(
+            f"nobody is enrolled in {gallery_path}: enroll someone first"
+        )
+    embeddings, unusable = model.embed_files(files)
+    code = 2 if unusable else 0
+    for path in dict.fromkeys(files):
+        if path in unusable:
+            tell_left_out(path, unusable[path], as_json)
+            continue
+        found = gallery.identify_embedding(embeddings[path], top, threshold)
         lines = [f"{path}: {found.name or 'unknown'}"] + [
             f"  {one.name}: {100 * one.probability:.1f} %, "
             f"score {one.score:.3f}"
+            + (
+                ""
+                if one.normalised is None
+                else f", normalised {one.normalised:.2f}"
+            )
             for one in found.candidates
         ]
         tell({"file": path, **asdict(found)}, as_json, "\n".join(lines))
-        return found.name is not None
-
-    sys.exit(
-        each_file(
-            files,
-            lambda path: gallery.identify(path, top, threshold),
-            answer,
-        )
-    )
+        code = max(code, 0 if found.name else 1)
+    sys.exit(code)
 
 
 @click.group()
@@ -131,9 +142,10 @@ def list_people(gallery_path, as_json):
 
 @gallery.command()
 @gallery_option
+@json_option
 @click.argument("name")
 @told_errors
-def remove(gallery_path, name):
+def remove(gallery_path, as_json, name):
     """Delete a person with every trace.
 
     Example: siamese gallery remove --gallery=people.sqlite Sita
@@ -142,15 +154,16 @@ def remove(gallery_path, name):
 
     name = checked_name(name)
     open_store(gallery_path).remove(name)
-    click.echo(f"{name} is removed")
+    tell({"removed": name}, as_json, f"{name} is removed")
 
 
 @gallery.command()
 @gallery_option
+@json_option
 @click.argument("old")
 @click.argument("new")
 @told_errors
-def rename(gallery_path, old, new):
+def rename(gallery_path, as_json, old, new):
     """Give a person another name.
 
     Example: siamese gallery rename --gallery=people.sqlite Sita "Sita Devi"
@@ -159,16 +172,17 @@ def rename(gallery_path, old, new):
 
     old, new = checked_name(old), checked_name(new)
     open_store(gallery_path).rename(old, new)
-    click.echo(f"{old} is now {new}")
+    tell({"old": old, "new": new}, as_json, f"{old} is now {new}")
 
 
 @gallery.command(name="re-enroll")
 @source_option
 @trust_option
 @gallery_option
+@json_option
 @click.argument("new", type=click.Path(dir_okay=False))
 @told_errors
-def re_enroll(source, trust, gallery_path, new):
+def re_enroll(source, trust, gallery_path, as_json, new):
     """Make a gallery anew for another model, from its clips.
 
     The old one stays as it is. Exits with 1 if clips were lost.
@@ -177,10 +191,18 @@ def re_enroll(source, trust, gallery_path, new):
     --gallery=people.sqlite new.sqlite
     """
     from speechbrain_siamese.inference.re_enrolment import re_enroll
+    from speechbrain_siamese.utils.whole_file import remove_partials_of
 
+    remove_partials_of(new)
     made, lost = re_enroll(open_model(source, trust), gallery_path, new)
     for name, clips in lost.items():
         for clip, reason in clips.items():
-            click.echo(f"lost: {name}: {clip}: {reason}", err=True)
-    click.echo(f"{new}: {len(made.list())} people")
+            # A gallery of somebody else's may hold what commands a terminal.
+            click.echo(f"lost: {name!r}: {clip!r}: {reason}", err=True)
+    people = len(made.list())
+    tell(
+        {"gallery": new, "people": people, "lost": lost},
+        as_json,
+        f"{new}: {people} people",
+    )
     sys.exit(1 if lost else 0)

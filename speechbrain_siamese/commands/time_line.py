@@ -8,14 +8,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from speechbrain_siamese.commands.common import (
-    each_file,
+    existing_gallery,
     files_argument,
     json_option,
     open_model,
     source_option,
     tell,
+    tell_left_out,
     told_errors,
     trust_option,
 )
@@ -107,34 +109,42 @@ def label(
 
     files = list(dict.fromkeys(files))
     targets = label_targets(files, outputs, output_folder)
-    model = open_model(source, trust)
-    gallery = None
-    if gallery_path and Path(gallery_path).exists():
-        gallery = model.gallery(gallery_path)
-    elif gallery_path:
+    if gallery_path and not Path(gallery_path).is_file():
+        given = click.get_current_context().get_parameter_source("gallery_path")
+        if given is ParameterSource.COMMANDLINE:
+            existing_gallery(gallery_path)
         click.echo(f"there is no {gallery_path}: nobody is named", err=True)
+        gallery_path = None
+    model = open_model(source, trust)
+    gallery = model.gallery(gallery_path) if gallery_path else None
     model.check_label(gallery, recall, online)
 
-    def ask(path):
-        return model.label(path, gallery, recall, online, progress=True)
-
-    def answer(path, found):
-        for target, recording in targets[path]:
-            remove_partials_of(target)
-            write_labels(target, found, recording)
+    code = 0
+    for path in files:
+        try:
+            found = model.label(path, gallery, recall, online, progress=True)
+        except (ValueError, OSError) as error:
+            if len(files) == 1:
+                raise
+            tell_left_out(path, error, as_json)
+            code = 2
+            continue
         told = [asdict(one) for one in found]
         lines = [f"{path}:"] + [
             f"{one.start:9.2f} {one.end:9.2f}  {one.speaker}" for one in found
         ]
+        # Before it is written: the disk may be full by then, which ends it.
         tell({"file": path, "segments": told}, as_json, "\n".join(lines))
-        return True
-
-    sys.exit(each_file(files, ask, answer))
+        for target, recording in targets[path]:
+            remove_partials_of(target)
+            write_labels(target, found, recording)
+    sys.exit(code)
 
 
 def label_targets(files, outputs, folder):
     """What is written of each file, by its path: paths, recording's name."""
     from speechbrain_siamese.inference.label_files import check_ending
+    from speechbrain_siamese.utils.whole_file import check_writable
 
     for output in outputs:
         check_ending(output)
@@ -148,6 +158,8 @@ def label_targets(files, outputs, folder):
         targets[path] = [(output, Path(path).stem) for output in outputs]
         if folder:
             targets[path].append((Path(folder) / f"{name}.rttm", name))
+        for target, _ in targets[path]:
+            check_writable(target)
     return targets
 
 

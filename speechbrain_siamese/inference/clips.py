@@ -86,7 +86,8 @@ def clip_to_enroll(
     Raises
     ------
     ValueError
-        If it is no audio, silent, or too short, or its path is no text.
+        If it is no audio, silent, or too short, its path is no text, or there
+        is more of it than can be kept.
     """
     source = None if is_waveform(clip) else _path_text(clip)
     rate, digest = model.audio_normalizer.sample_rate, hashlib.sha256()
@@ -258,4 +259,10 @@ def _path_text(clip: str | Path) -> str:
 
 def _flac(clip: Clip, rate: int) -> bytes:
     sound = mono_samples(clip) if is_waveform(clip) else decode(clip, rate)
+    if len(sound) > MOST_SAMPLES:
+        raise ValueError(
+            f"it lasts {len(sound) / rate / 3600:.1f} h, of which at most "
+            f"{MOST_SAMPLES / rate / 3600:.1f} are kept: cut it, or enroll it "
+            "without keep_audio"
+        )
     return sound_bytes(sound.clip(-1, 1), rate, "FLAC")

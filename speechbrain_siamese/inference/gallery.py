@@ -211,6 +211,8 @@ class Gallery:
         usable: dict[str, EnrolledClip] = {}
         for number, clip in enumerate(several_clips(clips), start=1):
             label = f"waveform {number}" if is_waveform(clip) else str(clip)
+            if label in usable or label in done.refused:
+                continue
             try:
                 usable[label], quality = clip_to_enroll(
                     self.model, clip, keep_audio
@@ -218,7 +220,6 @@ class Gallery:
             except (ValueError, OSError) as error:
                 done.refused[label] = str(error)
                 continue
-            done.seconds += quality.seconds
             if doubts := doubts_of(quality):
                 done.warnings[label] = doubts
         if not usable:
@@ -229,6 +230,8 @@ class Gallery:
                 f"no clip of {done.name!r} can be used: "
                 f"{reasons or 'none was given'}"
             )
+        different = {clip.digest: clip for clip in usable.values()}
+        done.seconds = sum(clip.seconds for clip in different.values())
         self._compare(done, usable)
         done.added = self.store.add(done.name, [*usable.values()])
         return done
@@ -252,14 +255,15 @@ class Gallery:
                         "does not sound like the person's other clips (score "
                         f"{own.score:.2f}): is it the same voice?"
                     )
-            doubts += [
-                f"sounds like {found.name!r}, who is enrolled (score "
-                f"{found.score:.2f}): is it one person?"
-                for found in self.identify_embedding(
-                    clip.embedding, 2
-                ).candidates
-                if found.name != done.name and found.probability > LIKELY
-            ]
+            found = self.identify_embedding(clip.embedding, CANDIDATES)
+            others = [one for one in found.candidates if one.name != done.name]
+            # One voice under several names: none of them is likely alone.
+            likely = sum(one.probability for one in others)
+            if others and likely > LIKELY * (likely + found.unknown):
+                doubts.append(
+                    f"sounds like {others[0].name!r}, who is enrolled (score "
+                    f"{others[0].score:.2f}): is it one person?"
+                )
         done.warnings = {
             label: doubts for label, doubts in done.warnings.items() if doubts
         }

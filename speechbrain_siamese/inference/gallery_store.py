@@ -345,7 +345,8 @@ class GalleryStore:
         ---------
         name : str
         clips : Sequence[EnrolledClip]
-            Those that the person has already are left out.
+            Of those that the person has already, only a new path and audio
+            are taken.
 
         Returns
         -------
@@ -356,6 +357,16 @@ class GalleryStore:
             there = self._clips_of(database, name)
             known = {clip.digest for clip in there}
             new = {c.digest: c for c in clips if c.digest not in known}
+            database.executemany(
+                "UPDATE clips SET source = coalesce(?, source), "
+                "audio = coalesce(?, audio) WHERE digest = ? "
+                "AND person = (SELECT id FROM people WHERE name = ?)",
+                [
+                    (clip.source, clip.audio, clip.digest, name)
+                    for clip in clips
+                    if clip.digest in known
+                ],
+            )
             if not new:
                 return 0
             voice = _blob(weighted_voice([*there, *new.values()]))

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from speechbrain_siamese.inference.label import Segment
 from speechbrain_siamese.utils.plots import COLOURS, dress, save_figure
-from speechbrain_siamese.utils.whole_file import whole_file
+from speechbrain_siamese.utils.whole_file import whole_text
 
 #: Inches that a picture is high at most.
 HIGHEST = 60.0
@@ -214,5 +214,5 @@ def write_labels(
         save_figure(plot_timeline(segments, recording), path)
         return
     text = TEXTS[ending](segments, recording)
-    with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    with whole_text(path) as file:
+        file.write(text)

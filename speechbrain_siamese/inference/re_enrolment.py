@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
 from speechbrain_siamese.inference.clips import clip_to_enroll, from_flac
 from speechbrain_siamese.inference.gallery import Gallery
 from speechbrain_siamese.inference.gallery_store import (
@@ -13,6 +15,10 @@ from speechbrain_siamese.inference.gallery_store import (
     GalleryStore,
     checked_name,
 )
+from speechbrain_siamese.utils.whole_file import whole_file
+
+#: Seconds by which decoders of other years may differ about a file's length.
+SAME_LENGTH = 0.1
 
 if TYPE_CHECKING:
     from speechbrain_siamese.inference.speaker import SiameseRecognition
@@ -21,9 +27,11 @@ if TYPE_CHECKING:
 def re_enroll(
     model: SiameseRecognition, old: str | Path, new: str | Path
 ) -> tuple[Gallery, dict[str, dict[str, str]]]:
-    """Make a gallery anew with another model, from its stored source paths.
+    """Make a gallery anew with another model, from its clips.
 
-    The old gallery stays as it is; audio that it keeps, the new one keeps, too.
+    From the audio that it keeps, which the new one keeps, too, else from the
+    stored source paths. The old gallery stays as it is, and the new one appears
+    when all of it is there.
 
     Arguments
     ---------
@@ -39,7 +47,8 @@ def re_enroll(
     gallery : Gallery
     lost : dict of str : dict of str : str
         By person, the reasons of clips that could not be enrolled again: of
-        those whose file is gone, and waveforms, unless their audio was kept.
+        those whose file is gone or holds another recording by now, and
+        waveforms, unless their audio was kept.
 
     Raises
     ------
@@ -49,9 +58,18 @@ def re_enroll(
     if Path(new).exists():
         raise ValueError(f"{new} exists already: name a file that does not")
     before = GalleryStore.any_model(old)
-    gallery = Gallery(model, new)
+    with whole_file(new) as partial:
+        lost = _filled(Gallery(model, partial), before)
+    return Gallery(model, new), lost
+
+
+def _filled(
+    gallery: Gallery, before: GalleryStore
+) -> dict[str, dict[str, str]]:
+    """Enrol everybody of an older gallery; tells what is lost."""
     lost: dict[str, dict[str, str]] = {}
-    for person in before.people():
+    people = before.people()
+    for person in tqdm(people, desc="Enrolling", unit="person", disable=None):
         try:
             name = checked_name(person.name)
         except ValueError as error:
@@ -60,28 +78,39 @@ def re_enroll(
         reasons, again = {}, []
         for clip in before.clips(person.name, with_audio=True):
             try:
-                again.append(_embedded_again(model, clip))
+                again.append(_embedded_again(gallery.model, clip))
             except (ValueError, OSError) as error:
                 label = clip.source or f"waveform {clip.digest[:8]}"
                 reasons[label] = str(error)
         gallery.store.add(name, again)
         if reasons:
             lost[person.name] = reasons
-    return gallery, lost
+    return lost
 
 
 def _embedded_again(
     model: SiameseRecognition, clip: EnrolledClip
 ) -> EnrolledClip:
-    """A clip as this model hears its file, or its samples if they were kept."""
-    if clip.source and _is_file(clip.source):
-        return clip_to_enroll(model, clip.source, bool(clip.audio))[0]
+    """A clip as this model hears its samples if they were kept, or its file."""
     if clip.audio:
+        # Surely what was enrolled: the file may hold somebody else by now.
         sound = from_flac(clip.audio, model.audio_normalizer.sample_rate)
         found, _ = clip_to_enroll(model, sound, keep_audio=False)
         # As it was kept, not at this model's rate: the next may hear more.
-        return replace(found, audio=clip.audio)
-    raise ValueError("no such file" if clip.source else "it was not kept")
+        return replace(
+            found, digest=clip.digest, source=clip.source, audio=clip.audio
+        )
+    if not clip.source:
+        raise ValueError("it was not kept")
+    if not _is_file(clip.source):
+        raise ValueError("no such file")
+    found, _ = clip_to_enroll(model, clip.source, keep_audio=False)
+    if abs(found.seconds - clip.seconds) > SAME_LENGTH:
+        raise ValueError(
+            f"the file is of {found.seconds:.1f} s, what was enrolled was of "
+            f"{clip.seconds:.1f} s: if it is the same person, enroll it again"
+        )
+    return found
 
 
 def _is_file(source: str) -> bool:

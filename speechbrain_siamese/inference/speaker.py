@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -221,24 +222,88 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
             If a file is no audio, too short or silent, or the export was
             written before calibration was part of it.
         """
-        decision = self.decision
-        calibration = decision.calibration
         embeddings = torch.cat(
             [self.embed_file(path)[:, 0].cpu() for path in (path_x, path_y)]
         )
-        pair = np.array([0]), np.array([1])
-        scores = MEASURES[self.measure](embeddings, *pair)
-        score = float(scores[0])
-        cohort = self.hparams.cohort
-        return Comparison(
-            score=score,
-            same=score > decision.threshold,
-            llr=float(calibration.llr(score)),
-            probability=float(calibration.probability(score, prior)),
-            normalised=float(cohort.normalised(scores, embeddings, *pair)[0])
-            if self.normalised_decision
-            else None,
+        (found,) = self._compared(embeddings, [0], [1], prior)
+        return found
+
+    def compare_pairs(
+        self,
+        pairs: Sequence[tuple[str | Path, str | Path]],
+        prior: float = 0.5,
+    ) -> tuple[list[Comparison | None], dict[str, str]]:
+        """Compare many pairs; each file is embedded once, in full batches.
+
+        Arguments
+        ---------
+        pairs : Sequence of tuple of str or Path
+            Local files.
+        prior : float
+            As for ``compare_files``.
+
+        Returns
+        -------
+        comparisons : list of Comparison or None
+            In the order of the pairs; None where a file cannot be used.
+        unusable : dict of str : str
+            Reasons of the files that cannot be used.
+
+        Raises
+        ------
+        ValueError
+            If no pair is given, no file at all can be used, or the export was
+            written before calibration was part of it.
+
+        Example
+        -------
+        >>> found, unusable = model.compare_pairs(
+        ...     [("a.m4a", "b.wav"), ("a.m4a", "c.wav")]
+        ... )  # doctest: +SKIP
+        """
+        # An export without calibration is told before files are read.
+        _ = self.decision
+        embeddings, unusable = self.embed_files(
+            [path for pair in pairs for path in pair]
         )
+        rows = {name: row for row, name in enumerate(embeddings)}
+        places = [(rows.get(str(x)), rows.get(str(y))) for x, y in pairs]
+        whole = [
+            number for number, pair in enumerate(places) if None not in pair
+        ]
+        found: list[Comparison | None] = [None] * len(pairs)
+        if whole:
+            compared = self._compared(
+                torch.from_numpy(np.stack([*embeddings.values()])),
+                *np.array([places[number] for number in whole]).T,
+                prior,
+            )
+            for number, own in zip(whole, compared, strict=True):
+                found[number] = own
+        return found, unusable
+
+    def _compared(self, embeddings, first, second, prior) -> list[Comparison]:
+        """Compare rows of embeddings, (utterances, dim), pair by pair."""
+        decision = self.decision
+        pairs = np.asarray(first), np.asarray(second)
+        scores = MEASURES[self.measure](embeddings, *pairs)
+        normalised = [None] * len(scores)
+        if self.normalised_decision:
+            normalised = self.hparams.cohort.normalised(
+                scores, embeddings, *pairs
+            ).tolist()
+        return [
+            Comparison(
+                score=float(score),
+                same=bool(score > decision.threshold),
+                llr=float(decision.calibration.llr(score)),
+                probability=float(
+                    decision.calibration.probability(score, prior)
+                ),
+                normalised=own,
+            )
+            for score, own in zip(scores, normalised, strict=True)
+        ]
 
     def gallery(self, path: str | Path, index: str = "exact") -> Gallery:
         """Open the people whom this model can name, or begin with nobody.

@@ -239,9 +239,11 @@ class SpeakerStream:
     """Tell who speaks in sound that comes block by block.
 
     A microphone, a call: what was said is labelled ``delay`` seconds later, and
-    stays. ``SiameseRecognition.label(file, online=True)`` gives the same for a
-    file. With the whole recording at hand, ``label`` is better: it may look at
-    what comes later.
+    stays. How loud voices are is not known before the first one: the noise of a
+    room before it is taken for a voice, digital silence is not.
+    ``SiameseRecognition.label(file, online=True)`` gives the same for a file.
+    With the whole recording at hand, ``label`` is better: it may look at what
+    comes later.
 
     Arguments
     ---------

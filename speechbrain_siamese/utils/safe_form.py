@@ -82,6 +82,9 @@ VALUES = (
 #: Those that exports of before do not have: they are None there.
 LATER = ("voice_threshold", "online_threshold")
 
+#: How those begin that are None where training could not learn them.
+_MAY_BE_ABSENT = ("normalised_", "change_", "voice_", "online_")
+
 #: Ranges of what decides how much memory is taken, which no shape of the
 #: weights tells; a list has at most ``MOST_ITEMS``, other numbers ``GREATEST``.
 LIMITS = {
@@ -372,11 +375,15 @@ def _check_value(name: str, value: object) -> None:
     elif name == "threshold_target":
         good = isinstance(value, str)
     else:
-        numbers = value if name in _LISTS and value is not None else [value]
+        absent = value is None and name.startswith(_MAY_BE_ABSENT)
+        numbers = value if name in _LISTS else [value]
         # A threshold may be infinite: nobody passes, or everybody.
-        good = isinstance(numbers, list) and all(
-            one is None or (type(one) in (int, float) and one == one)
-            for one in numbers[:MOST_ITEMS]
+        good = absent or (
+            isinstance(numbers, list)
+            and all(
+                type(one) in (int, float) and one == one
+                for one in numbers[:MOST_ITEMS]
+            )
         )
     if not good:
         raise ValueError(f"{CONFIG}: {name} is {str(value)[:100]}, no value")

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 import uuid
 import wave
 from collections.abc import Iterable, Iterator, Sequence
@@ -86,6 +87,29 @@ def whole_text(path: str | Path) -> Iterator[TextIO]:
         yield file
 
 
+def check_writable(path: str | Path) -> None:
+    """Refuse a file that could not be written, before hours of work.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file; missing folders are made.
+
+    Raises
+    ------
+    OSError
+        If nothing can be written there.
+
+    Example
+    -------
+    >>> check_writable(getfixture("tmp_path") / "new" / "talk.rttm")
+    """
+    folder = Path(path).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
 def file_digest(path: str | Path, *more: object) -> str:
     """Hash of a file's bytes, and of what else its key depends on.
 
@@ -153,7 +177,8 @@ def remove_partials_of(path: str | Path) -> None:
     []
     """
     path = Path(path)
-    for found in path.parent.glob(f".{glob.escape(path.name)}.*{PARTIAL}"):
+    # With a journal of SQLite's, where it is a gallery.
+    for found in path.parent.glob(f".{glob.escape(path.name)}.*{PARTIAL}*"):
         found.unlink(missing_ok=True)
 
 

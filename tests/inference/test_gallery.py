@@ -264,6 +264,39 @@ def test_a_clip_of_someone_else_is_doubtful(gallery, clips, model, monkeypatch):
     assert any("sounds like 'a'" in doubt for doubt in doubts)
 
 
+def test_one_voice_under_two_names_is_doubtful(gallery, clips):
+    """Neither of them is likely, since the other is as like."""
+    gallery.enroll("a", clips[0][0])
+    gallery.enroll("b", clips[0][0])
+    found = gallery.identify(clips[0][0])
+    assert found.candidates[0].probability < 0.6
+    done = gallery.enroll("c", clips[0][0])
+    (doubts,) = done.warnings.values()
+    assert any("sounds like" in doubt for doubt in doubts)
+    # Nor is somebody else doubtful because they are.
+    done = gallery.enroll("d", clips[3][0])
+    assert not any(
+        "sounds like" in doubt
+        for doubts in done.warnings.values()
+        for doubt in doubts
+    )
+
+
+def test_the_same_clip_given_twice_is_told_once(gallery, clips):
+    once = gallery.enroll("a", clips[0][0])
+    again = gallery.enroll("b", [clips[0][0], clips[0][0], *clips[0][:1]])
+    assert (again.added, again.seconds) == (1, once.seconds)
+
+
+def test_what_is_too_long_to_be_kept_is_refused(gallery, clips, monkeypatch):
+    monkeypatch.setattr(
+        "speechbrain_siamese.inference.clips.MOST_SAMPLES", RATE
+    )
+    with pytest.raises(ValueError, match="cut it, or enroll it without"):
+        gallery.enroll("a", clips[0][0], keep_audio=True)
+    assert gallery.enroll("a", clips[0][0]).added == 1
+
+
 def test_audio_is_kept_only_where_asked_for(gallery, clips):
     gallery.enroll("a", clips[0][0])
     gallery.enroll("b", clips[1][0], keep_audio=True)
@@ -316,7 +349,7 @@ def test_audio_that_was_kept_stays_over_many_models(
         path = gallery.store.path
         assert lost == {}
         after = gallery.store.clips("kept", with_audio=True)
-        # Of the file as it is read anew, of the other the very bytes.
+        # The very bytes, with the path.
         assert [one.audio for one in after] == [one.audio for one in before]
         assert [one.source for one in after] == [str(file), None]
         (other,) = gallery.store.clips("not kept", with_audio=True)
@@ -324,6 +357,42 @@ def test_audio_that_was_kept_stays_over_many_models(
     file.unlink()
     _, lost = re_enroll(model, path, tmp_path / "last.sqlite")
     assert lost == {}
+
+
+def test_a_file_that_holds_another_recording_is_no_source(
+    gallery, clips, model, tmp_path, tiny
+):
+    files = [tmp_path / name for name in ("a.wav", "b.wav")]
+    for path in files:
+        path.write_bytes(Path(str(clips[0][0])).read_bytes())
+    gallery.enroll("not kept", files[0])
+    gallery.enroll("kept", files[1], keep_audio=True)
+    (before,) = gallery.store.clips("kept")
+    for path in files:
+        tiny.write(path, tiny.voice(7, 60, 9.0))
+    again, lost = re_enroll(model, gallery.store.path, tmp_path / "new.sqlite")
+    assert lost.keys() == {"not kept"}
+    assert "is of 9.0 s, what was enrolled was of 8.0 s" in str(lost)
+    (after,) = again.store.clips("kept")
+    assert (after.digest, after.source) == (before.digest, before.source)
+    assert after.embedding @ before.embedding > 0.99
+
+
+def test_half_a_gallery_made_anew_is_none(
+    gallery, clips, model, tmp_path, monkeypatch
+):
+    gallery.enroll("a", clips[0][0])
+    new = tmp_path / "new.sqlite"
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "speechbrain_siamese.inference.re_enrolment.clip_to_enroll",
+            lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt),
+        )
+        with pytest.raises(KeyboardInterrupt):
+            re_enroll(model, gallery.store.path, new)
+    assert not new.exists()
+    again, _ = re_enroll(model, gallery.store.path, new)
+    assert [person.name for person in again.list()] == ["a"]
 
 
 def test_names_that_enrolment_would_refuse_are_lost_alone(

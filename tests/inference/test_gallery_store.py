@@ -44,6 +44,14 @@ def test_a_clip_counts_once(store):
     assert store.people() == [Person("sita", 2, 10.0)]
 
 
+def test_what_is_new_of_a_known_clip_is_kept(store):
+    store.add("sita", [clip("1", source="/old.wav")])
+    assert store.add("sita", [clip("1", source="/new.wav")]) == 0
+    assert store.add("sita", [clip("1", audio=b"flac")]) == 0
+    (found,) = store.clips("sita", with_audio=True)
+    assert (found.source, found.audio) == ("/new.wav", b"flac")
+
+
 def test_people_are_listed_by_name_and_clips_by_age(store):
     store.add("b", [clip("1", source="/x.wav", audio=b"flac"), clip("2")])
     store.add("a", [clip("1")])
