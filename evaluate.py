@@ -8,5 +8,6 @@ import sys
 from pathlib import Path
 
 RECIPE = Path(__file__).resolve().parent / "recipes" / "YouTubeSpeakers"
-sys.path[:0] = [str(RECIPE / "SpeakerRec"), str(RECIPE)]
+# The link in SpeakerRec, which comes later, may be a file that names its goal.
+sys.path[:0] = [str(RECIPE), str(RECIPE / "SpeakerRec")]
 runpy.run_path(str(RECIPE / "SpeakerRec" / "evaluate.py"), run_name="__main__")

@@ -50,7 +50,8 @@ from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
 from speechbrain_siamese.lobes.features import KeepFeatures
 
 RECIPE = ROOT / "recipes" / "YouTubeSpeakers"
-sys.path[:0] = [str(RECIPE / "SpeakerRec"), str(RECIPE)]
+# The link in SpeakerRec, which comes later, may be a file that names its goal.
+sys.path[:0] = [str(RECIPE), str(RECIPE / "SpeakerRec")]
 recipe = importlib.import_module("train")
 
 COMPARED = ("siamese", "two_tower", "ecapa_512", "ecapa_1024")

@@ -228,7 +228,8 @@ class SiameseBrain(GlobalBatchBrain):
         super().on_fit_start()
         self.start_clock()
         learn_statistics(self)
-        if self.out_of_time():
+        # Without an epoch there is nothing to export: one step makes it.
+        if self.out_of_time() and self.hparams.history.epochs:
             counter = self.hparams.epoch_counter
             counter.limit = counter.current
 
@@ -238,6 +239,7 @@ class SiameseBrain(GlobalBatchBrain):
         SpeechBrain does not restore random states: what the augmenters draw
         has to follow from seed, epoch and step, and differ between processes.
         """
+        super().on_fit_batch_start(batch, should_step)
         # What batch normalisation knows is part of a frozen module too.
         for module in named_modules(
             self.raw_modules, self.hparams.frozen, "frozen"

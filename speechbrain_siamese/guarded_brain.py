@@ -9,6 +9,7 @@ from __future__ import annotations
 import speechbrain as sb
 import torch
 from speechbrain.utils.logger import get_logger
+from torch.nn.modules.batchnorm import _NormBase
 
 logger = get_logger(__name__)
 
@@ -24,14 +25,42 @@ ADVICE = (
 class GuardedBrain(sb.Brain):
     """Leave out steps whose gradient is not finite; end if they go on.
 
-    After ``nonfinite_patience`` (a run option of SpeechBrain) of them one
-    after the other, or of losses in an epoch, the training ends with an error
-    that says what to try.
+    What batch normalisation has learnt of such a batch goes, too. After
+    ``nonfinite_patience`` (a run option of SpeechBrain) of them one after the
+    other, or of losses in an epoch, the training ends with an error that says
+    what to try.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.spoilt_steps = 0
+        self._norms: list[torch.Tensor] = []
+        self._norms_before: list[torch.Tensor] = []
+
+    def on_fit_start(self):
+        """Find what batch normalisation learns."""
+        super().on_fit_start()
+        self._norms = [
+            value
+            for module in self.modules.modules()
+            if isinstance(module, _NormBase)
+            for value in (module.running_mean, module.running_var)
+            if value is not None
+        ]
+        self._norms_before = [value.clone() for value in self._norms]
+
+    def on_fit_batch_start(self, batch, should_step):
+        """Remember what batch normalisation has learnt before the batch."""
+        super().on_fit_batch_start(batch, should_step)
+        if self._norms:
+            torch._foreach_copy_(self._norms_before, self._norms)
+
+    def on_fit_batch_end(self, batch, outputs, loss, should_step):
+        """Forget what batch normalisation learnt of a batch without a loss."""
+        super().on_fit_batch_end(batch, outputs, loss, should_step)
+        # Not before: the gradient is computed from it.
+        if self._norms and not torch.isfinite(loss):
+            torch._foreach_copy_(self._norms, self._norms_before)
 
     def check_loss_isfinite(self, loss: torch.Tensor) -> None:
         """Count losses that are none.
@@ -70,6 +99,7 @@ class GuardedBrain(sb.Brain):
         # With fp16 they often are not; there the scaler leaves steps out.
         if self.scaler.is_enabled() or self._gradient_is_finite():
             self.spoilt_steps = 0
+            self._clip_further_groups()
             super().optimizers_step()
             return
         self.zero_grad(set_to_none=True)
@@ -83,6 +113,15 @@ class GuardedBrain(sb.Brain):
                 f"the gradients of {self.spoilt_steps} steps one after the "
                 f"other were not finite. {ADVICE}"
             )
+
+    def _clip_further_groups(self) -> None:
+        """SpeechBrain clips the gradients of each optimiser's first group."""
+        # They are scaled still, with fp16.
+        most = self.max_grad_norm * self.scaler.get_scale()
+        optimizers = self.freeze_optimizers(self.optimizers_dict or {})
+        for optimizer in optimizers.values():
+            for group in optimizer.param_groups[1:]:
+                torch.nn.utils.clip_grad_norm_(group["params"], most)
 
     def _gradient_is_finite(self) -> bool:
         gradients = [

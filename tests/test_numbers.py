@@ -49,16 +49,16 @@ class RootAtZero(Line):
         return (predictions * batch[:, 1:]).abs().sqrt().mean()
 
 
-def fit(kind, rows, **options):
-    """The brain after an epoch with one row in each batch."""
+def fit(kind, rows, batch=1, line=None, **options):
+    """The brain after an epoch with one row in each batch, or more."""
     torch.manual_seed(0)
     brain = kind(
-        modules={"line": torch.nn.Linear(1, 1)},
+        modules={"line": line or torch.nn.Linear(1, 1)},
         opt_class=functools.partial(torch.optim.SGD, lr=0.1),
         run_opts={"device": "cpu", "noprogressbar": True, **options},
     )
     # A step of its own: what it was before is known.
-    brain.fit(range(1), DataLoader(torch.tensor(rows), batch_size=1))
+    brain.fit(range(1), DataLoader(torch.tensor(rows), batch_size=batch))
     return brain
 
 
@@ -76,6 +76,46 @@ def test_a_batch_that_is_not_finite_spoils_no_weight(bad, caplog):
     for name, weight in spoilt.modules.state_dict().items():
         assert torch.equal(weight, whole.modules.state_dict()[name])
     assert "the step is left out" in caplog.text
+
+
+def test_a_batch_that_is_not_finite_spoils_no_running_mean():
+    other = [3.0, 1.0]
+    brains = [
+        fit(Line, rows, batch=2, line=torch.nn.Sequential(norm, scale))
+        for rows in ([GOOD, other, BAD, GOOD], [GOOD, other])
+        for norm, scale in [(torch.nn.BatchNorm1d(1), torch.nn.Linear(1, 1))]
+    ]
+    spoilt, whole = (
+        {
+            name: value
+            for name, value in brain.modules.named_buffers()
+            if "running" in name
+        }
+        for brain in brains
+    )
+    assert spoilt.keys() == whole.keys() and len(whole) == 2
+    for name, value in whole.items():
+        assert torch.equal(spoilt[name], value)
+
+
+class TwoGroups(Line):
+    """The slope in a group of its own, after the bias."""
+
+    def init_optimizers(self):
+        line = self.modules.line
+        self.optimizer = torch.optim.SGD(
+            [{"params": [line.bias]}, {"params": [line.weight]}], lr=1.0
+        )
+        self.optimizers_dict = {"opt_class": self.optimizer}
+
+
+def test_the_gradients_of_all_groups_are_clipped():
+    brain = fit(TwoGroups, [[1e4, 1e4]], max_grad_norm=0.25)
+    torch.manual_seed(0)
+    before = torch.nn.Linear(1, 1)
+    for name, weight in brain.modules.line.named_parameters():
+        moved = weight - before.get_parameter(name)
+        assert moved.norm().item() == pytest.approx(0.25, rel=1e-3)
 
 
 @pytest.mark.fault("gradient that is not finite", "the step is left out")

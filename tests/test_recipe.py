@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib.image
@@ -195,6 +197,81 @@ def test_preparation_follows_changed_settings(prepare, tmp_path):
     assert not leftovers(tmp_path)
 
 
+def test_what_was_prepared_at_another_rate_is_not_taken(
+    by_path, prepare, tiny_data, tmp_path
+):
+    from speechbrain_siamese.dataio.cleaning import CleaningSettings
+    from speechbrain_siamese.dataio.splits import SplitSettings
+
+    prepare(tmp_path)
+    before = snapshot(tmp_path)
+    prepare_youtube = by_path(RECIPE.parent / "youtube_prepare.py")
+    settings = {
+        "data_folder": str(tiny_data),
+        "save_folder": str(tmp_path),
+        "splits": SplitSettings(),
+        "seed": 1986,
+        "skip_prep": True,
+    }
+    prepare_youtube.prepare_youtube(cleaning=CleaningSettings(), **settings)
+    with pytest.raises(ValueError, match="holds audio of 16000 Hz"):
+        prepare_youtube.prepare_youtube(
+            cleaning=CleaningSettings(sample_rate=22050), **settings
+        )
+    assert snapshot(tmp_path) == before
+
+
+def test_no_file_of_the_users_is_replaced(by_path, tiny_data, tmp_path):
+    from speechbrain_siamese.dataio.cleaning import CleaningSettings
+    from speechbrain_siamese.dataio.splits import SplitSettings
+
+    module = by_path(RECIPE.parent / "youtube_prepare.py")
+    data, other = tmp_path / "recordings", tmp_path / "other"
+    shutil.copytree(tiny_data, data)
+    shutil.copytree(tiny_data, other / "held_out" / "valid")
+    before = snapshot(tmp_path)
+    for save, words in (
+        (data, "where the recordings are"),
+        (tmp_path / "x" / ".." / "recordings", "where the recordings are"),
+        (other, "holds held_out, which no preparation has written"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            module.prepare_youtube(
+                data_folder=str(data),
+                save_folder=str(save),
+                cleaning=CleaningSettings(trim_start=1.0, trim_end=1.0),
+                splits=SplitSettings(),
+                seed=1986,
+            )
+    assert snapshot(tmp_path) == before
+
+
+def test_the_root_needs_no_links(tiny, tmp_path):
+    """A checkout without them has files that name their goals."""
+    shutil.copy(ROOT / "train.py", tmp_path)
+    recipes = tmp_path / "recipes"
+    shutil.copytree(ROOT / "recipes", recipes)
+    links = [path for path in recipes.rglob("*") if path.is_symlink()]
+    for path in [*recipes.rglob("youtube_prepare.py"), *links]:
+        if path.parent.name == "SpeakerRec":
+            path.unlink()
+            path.write_text("../youtube_prepare.py")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "train.py",
+            ROOT / "hparams" / "siamese.yaml",
+            f"--output_folder={tmp_path / 'output'}",
+            "--lr=-1",
+        ],
+        cwd=tmp_path,
+        env=tiny.environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert "lr is -1" in done.stderr
+
+
 def test_preparation_replaces_a_held_out_file_that_was_deleted(
     prepare, tmp_path
 ):
@@ -291,3 +368,10 @@ def test_training_does_not_go_on_with_another_split_or_model(
     assert done.returncode == 1
     assert words in done.stdout + done.stderr
     assert metrics(output) == metrics(trained)
+    # Nor is it evaluated on them: what was held out stays so.
+    for name in ("train.csv", "valid.csv", "preparation.json"):
+        ours, theirs = (
+            (folder / "prepared" / name).read_bytes()
+            for folder in (output, trained)
+        )
+        assert ours == theirs

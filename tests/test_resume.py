@@ -137,6 +137,19 @@ def test_kill_between_the_last_step_and_validation_changes_no_result(
 
 
 @pytest.mark.slow
+def test_time_that_was_over_before_the_first_validation_ends_with_a_model(
+    start,
+):
+    output, kill_when, resume = start
+    often = {"ckpt_interval_steps": 1, "ckpt_interval_minutes": 0}
+    kill_when(lambda epoch, step, steps: step >= 3, **often)
+    resume(max_minutes=0.0001)
+    (only,) = json.loads((output / "metrics.json").read_text())["epochs"]
+    assert only["epoch"] == 1
+    assert (output / "export").is_dir()
+
+
+@pytest.mark.slow
 def test_metrics_tell_epochs_after_the_best_one(start, trained):
     """Evaluation goes back to the best epoch; what came later stays told."""
     output, _, resume = start

@@ -24,6 +24,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
@@ -47,6 +48,19 @@ logger = get_logger(__name__)
 #: What training needs to be there; preparation.json comes last.
 MANIFESTS = ("train.csv", "valid.csv", "test.csv", "trials_valid.txt")
 
+#: What is replaced or deleted in the folder, beside cleaned audio.
+REPLACED = (
+    *MANIFESTS,
+    "speakers.csv",
+    "rejected.csv",
+    "report.csv",
+    "report.html",
+    "README.md",
+    "clean_clips",
+    "held_out",
+    "shards",
+)
+
 
 def prepare_youtube(
     data_folder: str,
@@ -60,6 +74,7 @@ def prepare_youtube(
     joblib_backend: dict | None = None,
     shards: bool = False,
     skip_prep: bool = False,
+    check: Callable[[str], object] | None = None,
 ) -> None:
     """Prepare recordings for training; does nothing where nothing changed.
 
@@ -90,17 +105,22 @@ def prepare_youtube(
         Also write the training speech as WebDataset shards.
     skip_prep : bool
         Take what an earlier run has prepared.
+    check : Callable or None
+        Called with the fingerprint of what is to be prepared, before anything
+        that training reads is replaced; may raise.
 
     Raises
     ------
     ValueError
         If the input is unusable: no recordings, fewer than two speakers, or
-        nothing prepared with ``skip_prep``.
+        nothing prepared with ``skip_prep``; or if ``save_folder`` holds files
+        of the user's that would be replaced.
     """
     save = Path(save_folder)
     if skip_prep:
-        _check_prepared(save)
+        _check_prepared(save, cleaning.sample_rate)
         return
+    _check_folder(save, data_folder, clips_folder)
     remove_partials(save)
     recordings = _find(
         {"data_folder": data_folder, "clips_folder": clips_folder},
@@ -143,6 +163,8 @@ def prepare_youtube(
     if _is_prepared(save, fingerprint):
         logger.info("%s: nothing has changed, nothing to prepare", save)
     else:
+        if check:
+            check(fingerprint)
         (save / "preparation.json").unlink(missing_ok=True)
         write_rejected(rejected, save / "rejected.csv")
         # Before what may refuse the corpus: then it is needed most.
@@ -276,7 +298,24 @@ def _is_prepared(save: Path, fingerprint: str) -> bool:
     )
 
 
-def _check_prepared(save: Path) -> None:
+def _check_folder(save: Path, *sources: str | None) -> None:
+    """Refuse a folder in which files of the user's would be replaced."""
+    for source in filter(None, sources):
+        if save.resolve() == Path(source).resolve():
+            raise ValueError(
+                f"what is prepared would be written to {save}, where the "
+                "recordings are: give another prepared_folder"
+            )
+    begun = (save / "clean").is_dir() or (save / "preparation.json").is_file()
+    found = [] if begun else [n for n in REPLACED if (save / n).exists()]
+    if found:
+        raise ValueError(
+            f"{save} holds {', '.join(found)}, which no preparation has "
+            "written and which would be replaced: give another prepared_folder"
+        )
+
+
+def _check_prepared(save: Path, sample_rate: int) -> None:
     missing = [
         name
         for name in (*MANIFESTS, "preparation.json")
@@ -286,6 +325,13 @@ def _check_prepared(save: Path) -> None:
         raise ValueError(
             f"skip_prep is True, but {save} lacks {', '.join(missing)}: run "
             "once without skip_prep"
+        )
+    note = json.loads((save / "preparation.json").read_text())
+    rate = note["cleaning"]["sample_rate"]
+    if rate != sample_rate:
+        raise ValueError(
+            f"skip_prep is True, but {save} holds audio of {rate} Hz and "
+            f"sample_rate is {sample_rate}: give another prepared_folder"
         )
 
 

@@ -149,6 +149,7 @@ def clean_recording(
                 "unreadable: a link that leads nowhere, a pipe or a device",
             )
         cuts = [asdict(cut) for cut in recording.cut]
+        before = _stamp(recording.path)
         key = file_digest(recording.path, MADE_BY, asdict(settings), cuts)
     except OSError as error:
         # Not remembered: it may be readable next time.
@@ -159,6 +160,17 @@ def clean_recording(
         # The old note goes first: new audio must never meet it.
         note_path.unlink(missing_ok=True)
         note = _build(recording, audio_path, settings, claim)
+        try:
+            after = _stamp(recording.path)
+        except OSError:
+            after = None
+        if after != before:
+            # Nothing is remembered of it: its audio has no note.
+            return Rejected(
+                recording,
+                "changed while it was read: give the command again when it is "
+                "whole",
+            )
         name = "/".join(recording.path.parts[-2:])
         note.update(made_by=MADE_BY, key=key, recording=name)
         # Audio first: audio without its note is made again.
@@ -178,6 +190,12 @@ def clean_recording(
         audio_format=note["audio_format"],
         key=key,
     )
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file is written: its size and its time."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def note_of(recording: Recording, output: Path) -> Path:

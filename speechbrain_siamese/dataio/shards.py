@@ -78,7 +78,7 @@ def write_shards(
         "speaker_ids": sorted({row["spk_id"] for row in rows}),
         "sample_rate": sample_rate,
         "seed": seed,
-        "rows": [[row["ID"], row["start"], row["stop"]] for row in rows],
+        "rows": _stretches(rows),
         "audio": _stamps(rows, data_root),
     }
     if _read_json(folder / META) == meta and (folder / INDEX).is_file():
@@ -168,19 +168,33 @@ class ReadShards:
     data_root : str or Path
         As the manifest was opened with.
 
+    rows : Sequence[Mapping[str, str]] or None
+        Of the manifest, as ``write_shards`` was given them.
+
     Raises
     ------
     ValueError
-        If there are no shards.
+        If there are no shards, or they were written from other rows.
     """
 
-    def __init__(self, folder: str | Path, data_root: str | Path):
+    def __init__(
+        self,
+        folder: str | Path,
+        data_root: str | Path,
+        rows: Sequence[Mapping[str, str]] | None = None,
+    ):
         self.folder = Path(folder)
         self.data_root = str(data_root)
         self.index = _read_json(self.folder / INDEX)
         if self.index is None:
             raise ValueError(
                 f"there are no shards in {folder}: prepare with shards: True"
+            )
+        written = (_read_json(self.folder / META) or {}).get("rows")
+        if rows is not None and written != _stretches(rows):
+            raise ValueError(
+                f"the shards in {folder} were written from another manifest: "
+                "prepare with shards: True and without skip_prep"
             )
 
     def __call__(self, wav: str, start: int, stop: int) -> torch.Tensor:
@@ -214,6 +228,11 @@ class ReadShards:
                     )
                 )
         return torch.from_numpy(np.concatenate(parts))
+
+
+def _stretches(rows) -> list[list[str]]:
+    """What of which recording a manifest holds."""
+    return [[row["ID"], row["start"], row["stop"]] for row in rows]
 
 
 def _stamps(rows, data_root) -> list:

@@ -19,12 +19,24 @@ def trial_name(wav: str) -> str:
     -------
     str
 
+    Raises
+    ------
+    ValueError
+        If it was not held out.
+
     Example
     -------
     >>> trial_name("/data/prepared/held_out/valid/anna/1.wav")
     'held_out/valid/anna/1.wav'
     """
-    return wav[wav.rindex("held_out/") :]
+    # A speaker may be called held_out, too.
+    name = wav.split("/")[-4:]
+    if name[0] != "held_out":
+        raise ValueError(
+            f"{wav} is no utterance that was held out, expected "
+            "held_out/<role>/<speaker>/<file>"
+        )
+    return "/".join(name)
 
 
 def speakers_of(rows: Iterable[Mapping], table: TrialTable) -> list[str]:

@@ -24,6 +24,8 @@ def add_distances(
 ) -> None:
     """Add the pairs of a batch to the running sums of an epoch.
 
+    Pairs whose distance is not finite are left out, as their step is.
+
     Arguments
     ---------
     sums : dict of str : float
@@ -33,7 +35,11 @@ def add_distances(
     same : torch.Tensor
         True where both clips are one speaker's, (pairs,), bool.
     """
-    for side, chosen in (("similar", same), ("dissimilar", ~same)):
+    finite = distances.isfinite()
+    for side, chosen in (
+        ("similar", same & finite),
+        ("dissimilar", ~same & finite),
+    ):
         for key, value in (
             (f"{side}_sum", float(distances[chosen].double().sum())),
             (f"{side}_pairs", int(chosen.sum())),

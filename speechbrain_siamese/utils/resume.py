@@ -8,6 +8,11 @@ from pathlib import Path
 
 from speechbrain_siamese.utils.whole_file import whole_file
 
+NOTE = "training.json"
+
+#: Name of the trait that is the preparation's fingerprint.
+DATA = "data or split"
+
 
 def check_same_training(
     save_folder: str | Path, traits: Mapping[str, str]
@@ -40,12 +45,33 @@ def check_same_training(
         ...
     ValueError: the training in ... was started with other data: give ...
     """
-    note = Path(save_folder) / "training.json"
+    note = Path(save_folder) / NOTE
     if not note.is_file():
         with whole_file(note) as partial:
             partial.write_text(json.dumps(dict(traits), indent=1))
         return
-    earlier = json.loads(note.read_text())
+    check_no_other_training(save_folder, traits)
+
+
+def check_no_other_training(
+    save_folder: str | Path, traits: Mapping[str, str]
+) -> None:
+    """The same, and nothing is noted where no training has begun.
+
+    Arguments
+    ---------
+    save_folder : str or Path
+    traits : Mapping[str, str]
+        Some of those that the training has.
+
+    Raises
+    ------
+    ValueError
+        As ``check_same_training``.
+    """
+    earlier = noted_traits(save_folder)
+    if not earlier:
+        return
     changed = [name for name in traits if earlier.get(name, "") != traits[name]]
     if changed:
         raise ValueError(
@@ -53,3 +79,19 @@ def check_same_training(
             f"{' and other '.join(changed)}: give another output_folder, or "
             "delete that one to start anew"
         )
+
+
+def noted_traits(save_folder: str | Path) -> dict[str, str]:
+    """What was noted of the training in a folder.
+
+    Arguments
+    ---------
+    save_folder : str or Path
+
+    Returns
+    -------
+    dict of str : str
+        Empty where none has begun.
+    """
+    note = Path(save_folder) / NOTE
+    return json.loads(note.read_text()) if note.is_file() else {}

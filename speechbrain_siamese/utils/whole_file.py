@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
 import uuid
 import wave
@@ -154,7 +155,9 @@ def remove_partials(folder: str | Path) -> None:
     []
     """
     for path in Path(folder).rglob(f".*{PARTIAL}"):
-        if path.is_file():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)
 
 

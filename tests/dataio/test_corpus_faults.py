@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from speechbrain_siamese.dataio import clean_recording
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
 from speechbrain_siamese.dataio.corpus import clean_corpus
 from speechbrain_siamese.dataio.recordings import find_recordings
@@ -180,6 +181,36 @@ def test_recording_that_grows_while_it_is_read_is_done_again(
     path.write_bytes(whole)
     process.join()
     assert process.exitcode == 0
+    clean(tmp_path / "in", output)
+    clean(tmp_path / "in", tmp_path / "fresh")
+    assert contents(output) == contents(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("change", ["grows", "vanishes"])
+def test_recording_that_changes_while_it_is_read_is_told(
+    tmp_path, write_audio, speech_like, contents, monkeypatch, change
+):
+    sound = speech_like(".##.#..###.#" * 5)
+    path = write_audio(tmp_path / "in" / "a" / "a.wav", sound, 16000)
+    whole, build = path.read_bytes(), clean_recording._build
+
+    def changing(*arguments):
+        note = build(*arguments)
+        if change == "grows":
+            path.write_bytes(whole + bytes(2000))
+        else:
+            path.unlink()
+        return note
+
+    monkeypatch.setattr(clean_recording, "_build", changing)
+    output = tmp_path / "out"
+    good, (rejected,) = clean_corpus(
+        find_recordings(tmp_path / "in"), output, SETTINGS, progressbar=False
+    )
+    assert not good
+    assert "changed while it was read" in rejected.reason
+    monkeypatch.undo()
+    path.write_bytes(whole)
     clean(tmp_path / "in", output)
     clean(tmp_path / "in", tmp_path / "fresh")
     assert contents(output) == contents(tmp_path / "fresh")

@@ -144,6 +144,15 @@ def test_missing_shards_are_told(tmp_path):
         ReadShards(tmp_path, tmp_path)
 
 
+def test_shards_of_another_manifest_are_refused(prepared):
+    root, rows = prepared
+    folder = write(prepared)
+    ReadShards(folder, root, rows)
+    shorter = [{**rows[0], "stop": "100"}, *rows[1:]]
+    with pytest.raises(ValueError, match="written from another manifest"):
+        ReadShards(folder, root, shorter)
+
+
 def test_missing_package_names_the_extra(prepared, monkeypatch):
     monkeypatch.setitem(sys.modules, "webdataset", None)
     with pytest.raises(ImportError, match=r"speechbrain-siamese\[shards\]"):

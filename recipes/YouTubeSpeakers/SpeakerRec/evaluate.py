@@ -21,6 +21,7 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain.inference.speaker import SpeakerRecognition
 from speechbrain.utils.logger import get_logger
+from youtube_prepare import prepared_fingerprint
 
 import speechbrain_siamese
 from speechbrain_siamese.dataio.splits import QUESTIONS
@@ -60,6 +61,7 @@ from speechbrain_siamese.inference.teacher import load_encoder
 from speechbrain_siamese.utils.plots import plot_distances
 from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.report import MEANING, write_metrics
+from speechbrain_siamese.utils.resume import DATA, noted_traits
 from speechbrain_siamese.utils.whole_file import (
     remove_partials,
     remove_partials_of,
@@ -179,6 +181,27 @@ def open_encoder(kind, source, run_opts, work):
     return model, EmbeddingCache(work / "embeddings", model_fingerprint(model))
 
 
+def check_prepared(source, prepared, given):
+    """Tell if people were held out anew: the model may have heard them."""
+    trained = noted_traits(source.parent / "save").get(DATA)
+    if not trained or not (prepared / "preparation.json").is_file():
+        return
+    if prepared_fingerprint(prepared) == trained:
+        return
+    if given:
+        logger.warning(
+            "%s is not what the model was trained on: if there are people of "
+            "its training among those held out there, the figures flatter it",
+            prepared,
+        )
+        return
+    raise ValueError(
+        f"{prepared} was prepared anew since the model was trained, so it may "
+        "have heard who is held out there: train it again, or name another "
+        "prepared_folder"
+    )
+
+
 def find_sets(hparams, prepared):
     """The sets to measure, what is asked for first."""
     sets = []
@@ -289,6 +312,7 @@ def main(argv):
     if source.is_dir():
         source = source.resolve()
     prepared = Path(hparams["prepared_folder"] or source.parent / "prepared")
+    check_prepared(source, prepared, given=bool(hparams["prepared_folder"]))
     sets = find_sets(hparams, prepared)
     output = Path(
         hparams["output_folder"] or source.parent / f"evaluation_{sets[0].key}"

@@ -24,6 +24,7 @@ from youtube_prepare import prepare_youtube, prepared_fingerprint
 from speechbrain_siamese.core import SiameseBrain
 from speechbrain_siamese.dataio.datasets import read_manifest, read_samples
 from speechbrain_siamese.dataio.demo import ensure_demo_corpus
+from speechbrain_siamese.dataio.manifests import read_rows
 from speechbrain_siamese.dataio.noise import prepare_noise
 from speechbrain_siamese.dataio.pairs import (
     PairBatchSampler,
@@ -56,7 +57,11 @@ from speechbrain_siamese.utils.export_folder import check_export_folder
 from speechbrain_siamese.utils.parallel import check_shared_memory
 from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.report import write_metrics
-from speechbrain_siamese.utils.resume import check_same_training
+from speechbrain_siamese.utils.resume import (
+    DATA,
+    check_no_other_training,
+    check_same_training,
+)
 from speechbrain_siamese.utils.settings import (
     check_augmenters,
     check_limits,
@@ -126,7 +131,9 @@ def dataio_prep(hparams, run_opts):
     }
     read = read_samples
     if hparams["shards"]:
-        read = ReadShards(folder / "shards", folder)
+        read = ReadShards(
+            folder / "shards", folder, read_rows(folder / "train.csv")
+        )
     # Features that pad short clips themselves get them as they are.
     pads = getattr(hparams["compute_features"], "padded_samples", 0)
     train = read_manifest(
@@ -258,6 +265,10 @@ def main(argv):
             "joblib_backend": hparams["joblib_backend"],
             "shards": hparams["shards"],
             "skip_prep": hparams["skip_prep"],
+            # Before what the checkpoints were trained on is replaced.
+            "check": lambda fingerprint: check_no_other_training(
+                hparams["save_folder"], {DATA: fingerprint}
+            ),
         },
     )
     if hparams.get("noise_folder"):
@@ -277,9 +288,7 @@ def main(argv):
         args=[
             hparams["save_folder"],
             {
-                "data or split": prepared_fingerprint(
-                    hparams["prepared_folder"]
-                ),
+                DATA: prepared_fingerprint(hparams["prepared_folder"]),
                 "features or model": "\n".join(section_values(sections)),
                 "teacher": teacher_name(hparams.get("teacher")),
             },
