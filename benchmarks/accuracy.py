@@ -9,7 +9,9 @@ the same time, and scores the trials through SpeechBrain's stock class; the two
 towers, whose pairs are of long recordings, without augmentation and clips. Each
 finished run is recorded in ``benchmarks/results/accuracy/`` with the score of
 every trial; what is recorded is not done again, and a run that was broken off
-goes on. ``--quick`` trains nothing: it recomputes the tables from the records.
+goes on. Models that others have trained on large corpora (``teachers.py``)
+score the same trials. ``--quick`` trains nothing: it recomputes the tables from
+the records.
 
 Intervals hold 95 % of resampled speakers. A system is below another where the
 paired interval of the difference is. Multiply-adds are those of torch's
@@ -27,6 +29,7 @@ import functools
 import json
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,11 +37,16 @@ import numpy as np
 import torch
 from runs import ROOT, command, recorded, told_command, train
 from speechbrain.inference.speaker import SpeakerRecognition
+from teachers import TEACHERS
 from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
 from trial_records import by_corpus, described
 from unseen_trials import embed, speaker
 
-from speechbrain_siamese.dataio.trial_table import read_trial_table
+from speechbrain_siamese.dataio.cleaning import CleaningSettings
+from speechbrain_siamese.dataio.decoding import decode
+from speechbrain_siamese.dataio.trial_table import TrialTable, read_trial_table
+from speechbrain_siamese.dataio.voice_activity import voice_finder
 from speechbrain_siamese.utils.intervals import (
     bootstrap_difference,
     bootstrap_interval,
@@ -136,9 +144,18 @@ RUNS = (
     *(Run("siamese", minutes=minutes) for minutes in (10, 60)),
     # Ten minutes each: half an hour gains little over them.
     *(Run("siamese", minutes=10, people=share) for share in (0.25, 0.5)),
-    # As many clips as ECAPA-TDNN sees in its half hour (447 batches).
+    # As many clips as ECAPA-TDNN sees in its half hour (447 batches), and
+    # ECAPA-TDNN as many as ours in ten minutes.
     Run("siamese", 7, steps=450),
+    Run("ecapa_512", steps=1000),
 )
+
+#: Not trained here: the model's name, and whether pauses are cut out first.
+LARGE = {
+    "CAM++": ("CAM++", False),
+    "CAM++ without pauses": ("CAM++", True),
+    "Resemblyzer": ("Resemblyzer", False),
+}
 
 #: Recorded before what they measured was dropped: their commit has the code.
 DROPPED = (
@@ -170,7 +187,7 @@ def left_out(run: Run, data: Path, folder: Path) -> Path:
     return path
 
 
-def do(run: Run, data: Path, folder: Path) -> dict:
+def do(folder: Path, run: Run, data: Path) -> dict:
     """Train, if that is not done, and score the trials once."""
     output, system = folder / run.name, SYSTEMS[run.system]
     arguments = command(
@@ -254,11 +271,37 @@ def scores(export: Path, data: Path) -> list[float]:
     """Cosine of every trial, in the order of the list."""
     table = read_trial_table(data / "protocol" / "trials_unseen.txt")
     found = embed(str(export), data / "clips", table.names)
-    unit = torch.nn.functional.normalize(
-        torch.stack([found[name] for name in table.names]), dim=-1
-    )
-    cosines = (unit[table.enrol] * unit[table.test]).sum(dim=-1)
-    return [round(score, 5) for score in cosines.tolist()]
+    return cosines(torch.stack([found[name] for name in table.names]), table)
+
+
+def cosines(embeddings: torch.Tensor, table: TrialTable) -> list[float]:
+    """Score of every trial, of embeddings in the order of the names."""
+    unit = torch.nn.functional.normalize(embeddings, dim=-1)
+    found = (unit[table.enrol] * unit[table.test]).sum(dim=-1)
+    return [round(score, 5) for score in found.tolist()]
+
+
+@torch.no_grad()
+def large(name: str, data: Path) -> dict:
+    """Scores of a model that others have trained."""
+    kind, without_pauses = LARGE[name]
+    model = TEACHERS[kind]()
+    table = read_trial_table(data / "protocol" / "trials_unseen.txt")
+    found = []
+    for clip in tqdm(table.names, desc=name, unit="file", disable=None):
+        wav = decode(data / "clips" / clip, model.sample_rate)
+        if without_pauses:
+            wav = speech_of(wav, model.sample_rate)
+        found.append(model(torch.from_numpy(wav)[None])[0])
+    return {"scores": cosines(torch.stack(found), table)}
+
+
+def speech_of(wav: np.ndarray, rate: int) -> np.ndarray:
+    """The stretches in which Silero hears speech; all of it if in none."""
+    finder = voice_finder(CleaningSettings(sample_rate=rate, vad="silero"))
+    finder.add(wav)
+    stretches = finder.voiced(len(wav)) or [(0, len(wav))]
+    return np.concatenate([wav[start:stop] for start, stop in stretches])
 
 
 def figures(record: dict, listed: dict) -> dict[str, dict]:
@@ -298,8 +341,8 @@ def percent(value: float, interval: tuple[float, float]) -> str:
 def print_runs(records: dict[Run, dict], listed: dict) -> dict:
     """One row a run; returns the figures."""
     print(
-        "run                           people           steps   clips"
-        "  parameters  MMAC/s  ms/s  EER, Malayalam        minDCF"
+        "run                           people  hours  min.  steps   clips"
+        "  peak MB  parameters  MMAC/s  ms/s  EER, Malayalam        minDCF"
         "  EER, LibriSpeech"
     )
     found = {}
@@ -307,26 +350,40 @@ def print_runs(records: dict[Run, dict], listed: dict) -> dict:
         own = found[run] = figures(record, listed)
         batch = 32 if run.system == "two_tower" else 64
         print(
-            f"{run.name:<30}{record['data'].split(',')[0]:<17}"
-            f"{record['steps']:5}{batch * record['steps']:8}"
-            f"{record['parameters'] / 1e6:10.2f} M"
+            f"{run.name:<30}{record['data'].split()[0]:>6}"
+            f"{record['hours']:7.2f}{record['minutes']:6.0f}"
+            f"{record['steps']:7}{batch * record['steps']:8}"
+            f"{record['peak_mb']:9}{record['parameters'] / 1e6:10.2f} M"
             f"{record['multiply_adds'] / 1e6:8.0f}"
-            f"{1000 * record['embed_seconds']:6.1f}  "
-            + percent(own["ml"]["eer"], own["ml"]["eer_interval"]).ljust(22)
-            + f"{own['ml']['min_dcf']:.3f}   "
-            + percent(own["ls"]["eer"], own["ls"]["eer_interval"])
+            f"{1000 * record['embed_seconds']:6.1f}  " + errors(own)
         )
     return found
 
 
-def print_differences(records: dict[Run, dict], listed: dict) -> None:
+def errors(own: dict[str, dict]) -> str:
+    """EER of both corpora and minDCF of the first, for a row."""
+    return (
+        percent(own["ml"]["eer"], own["ml"]["eer_interval"]).ljust(22)
+        + f"{own['ml']['min_dcf']:.3f}   "
+        + percent(own["ls"]["eer"], own["ls"]["eer_interval"])
+    )
+
+
+def print_differences(
+    records: dict[Run, dict], others: dict[str, dict], listed: dict
+) -> None:
     """Our model beside each other system, on the same trials and draws."""
     ours = records.get(Run("siamese")) or records.get(
         Run("siamese", minutes=10)
     )
-    for run, record in records.items():
-        if ours is None or run != Run(run.system) or run.system == "siamese":
-            continue
+    if ours is None:
+        return
+    beside = {
+        run.system: record
+        for run, record in records.items()
+        if run == Run(run.system) and run.system != "siamese"
+    }
+    for name, record in {**beside, **others}.items():
         sides = [
             sides_of(by_corpus({**listed, "scores": own["scores"]})["ml"])
             for own in (ours, record)
@@ -336,42 +393,13 @@ def print_differences(records: dict[Run, dict], listed: dict) -> None:
         )
         said = "below" if high < 0 else "above" if low > 0 else "not apart"
         print(
-            f"Malayalam, siamese ({ours['minutes']:.0f} minutes) less "
-            f"{run.system}: "
+            f"Malayalam, siamese ({ours['minutes']:.0f} minutes) less {name}: "
             f"{100 * low:.1f} to {100 * high:.1f} points: {said}"
         )
 
 
-def main() -> None:
-    """Train what is not recorded yet, and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--work", type=Path, default=Path("results/accuracy"))
-    parser.add_argument("--only", nargs="*", choices=[run.name for run in RUNS])
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    if options.data is None and not options.quick:
-        parser.error("--data is needed to train")
-    listed = recorded(
-        TRIALS,
-        None if options.quick else functools.partial(trial_list, options.data),
-    )
-    if listed is None:
-        parser.error(f"nothing is recorded yet: there is no {TRIALS}")
-    records = {}
-    for run in (*RUNS, *DROPPED):
-        if options.only and run.name not in options.only:
-            continue
-        make = None
-        if not options.quick and run in RUNS:
-            make = functools.partial(
-                do, run, options.data.resolve(), options.work.resolve()
-            )
-        found = recorded(RESULTS / f"{run.name}.json", make)
-        if found:
-            records[run] = found
-    found = print_runs(records, listed)
-    print_differences(records, listed)
+def means(found: dict[Run, dict]) -> dict:
+    """EER by corpus and system: the mean over the seeds that there are."""
     seeds = defaultdict(list)
     for minutes in (30, 10):
         shorter = {run.system for run in found} - seeds.keys()
@@ -382,17 +410,55 @@ def main() -> None:
                 and run == Run(run.system, run.seed, minutes)
             ):
                 seeds[run.system].append(own)
-    print(
-        json.dumps(
-            {
-                f"eer_{corpus}": {
-                    system: float(np.mean([own[corpus]["eer"] for own in each]))
-                    for system, each in seeds.items()
-                }
-                for corpus in ("ml", "ls")
-            }
-        )
-    )
+    return {
+        f"eer_{corpus}": {
+            system: float(np.mean([own[corpus]["eer"] for own in each]))
+            for system, each in seeds.items()
+        }
+        for corpus in ("ml", "ls")
+    }
+
+
+def main() -> None:
+    """Train what is not recorded yet, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--work", type=Path, default=Path("results/accuracy"))
+    names = [*(run.name for run in RUNS), *LARGE]
+    parser.add_argument("--only", nargs="*", choices=names)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    if options.data is None and not options.quick:
+        parser.error("--data is needed to train")
+
+    def record(name: str, make: Callable | None, *first) -> dict | None:
+        """What is recorded of a name, made where it may be."""
+        if options.only and name not in options.only:
+            return None
+        if options.quick or make is None:
+            made = None
+        else:
+            made = functools.partial(make, *first, options.data.resolve())
+        return recorded(RESULTS / f"{name.replace(' ', '_')}.json", made)
+
+    make = None if options.quick else trial_list
+    listed = recorded(TRIALS, make and functools.partial(make, options.data))
+    if listed is None:
+        parser.error(f"nothing is recorded yet: there is no {TRIALS}")
+    work = options.work.resolve()
+    every = [
+        *((run, functools.partial(do, work, run)) for run in RUNS),
+        *((run, None) for run in DROPPED),
+    ]
+    records = {run: record(run.name, made) for run, made in every}
+    records = {run: own for run, own in records.items() if own}
+    others = {name: record(name, large, name) for name in LARGE}
+    others = {name: own for name, own in others.items() if own}
+    found = print_runs(records, listed)
+    for name, own in others.items():
+        print(f"{name:<102}" + errors(figures(own, listed)))
+    print_differences(records, others, listed)
+    print(json.dumps(means(found)))
 
 
 if __name__ == "__main__":
