@@ -358,5 +358,7 @@ def _written_files(save: Path) -> list[str]:
         *save.glob("*.csv"),
         *save.glob("trials_*.txt"),
         *(save / "held_out").rglob("*.wav"),
+        save / "report.html",
+        save / "README.md",
     ]
     return sorted(path.relative_to(save).as_posix() for path in paths)

@@ -38,8 +38,9 @@ def audit(source, encoder, as_json, top, prepared):
 
     PREPARED is the folder that training has prepared. Recordings, stretches,
     and pairs of speakers who sound like one person, the most suspicious first;
-    50 or more go to PREPARED/suspects.csv, too. Listen, and copy what is wrong
-    into exclude.csv beside the speakers' folders.
+    50 or more go to PREPARED/suspects.csv, too. Listen, and copy what is wrong,
+    with the table's first line, into exclude.csv beside the speakers' folders.
+    Of two names for one person, put the recordings into one folder.
 
     Example: siamese audit --encoder=speechbrain/spkrec-ecapa-voxceleb
     results/mine/prepared

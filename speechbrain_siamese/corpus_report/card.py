@@ -92,7 +92,13 @@ def write_dataset_card(
     if path.is_file() and not _untouched(path.read_bytes()):
         return
     notes = [
-        read_source_note(item.recording.path.with_suffix(".json"))
+        {
+            key: str(value)
+            for key, value in read_source_note(
+                item.recording.path.with_suffix(".json")
+            ).items()
+            if value is not None
+        }
         for item in cleaned
     ]
     licences = Counter(note["licence"] for note in notes if note.get("licence"))

@@ -22,6 +22,17 @@ CLIPPED, NOISY, QUIET, FEW, ALL = 0.005, 10.0, -45.0, 0.2, 0.98
 #: Hz of the lowest rate that holds what tells voices apart.
 NARROW = 16000
 
+#: What to do about recordings that are not broken, by how the reason begins.
+_MENDED = {
+    "shorter than the cuts": "a lower --trim_start and --trim_end leave "
+    "something of it",
+    "too short": "have a longer one, or take it away",
+    "nothing is left of it (excluded)": "exclude.csv says so: take lines away "
+    "to have some of it back",
+    "nothing is left of it": "all of it recurs in other recordings: "
+    "--cut_recurring=False keeps it",
+}
+
 #: How urgent doubts are.
 WRONG, CHECK, KNOW = "wrong", "check", "to know"
 
@@ -82,7 +93,7 @@ def doubts_about(
             f"is not used: {item.reason}",
             "exclude.csv says so: take the line away to have it back"
             if item.recording.excluded
-            else "mend or replace the file, or take it away",
+            else _mended(item.reason),
         )
         for item in rejected
     ]
@@ -91,6 +102,14 @@ def doubts_about(
     found += _of_speakers(cleaned)
     order = {WRONG: 0, CHECK: 1, KNOW: 2}
     return sorted(found, key=lambda doubt: order[doubt.urgency])
+
+
+def _mended(reason: str) -> str:
+    """What to do about a recording that was rejected."""
+    for beginning, todo in _MENDED.items():
+        if reason.startswith(beginning):
+            return todo
+    return "mend or replace the file, or take it away"
 
 
 def _same_sound(cleaned) -> list[Doubt]:
@@ -160,7 +179,8 @@ def _of_recording(item: CleanRecording, settings) -> list[Doubt]:
         doubt(
             CHECK,
             f"{100 * share:.0f} % between the cuts is left, the rest is silent",
-            "listen to what was cut; --silence_threshold=-40 keeps more",
+            "listen to the recording itself; --silence_threshold=-40 keeps "
+            "more",
         )
     elif share > ALL and item.duration > 30:
         doubt(

@@ -149,6 +149,8 @@ def clean_recording(
                 "unreadable: a link that leads nowhere, a pipe or a device",
             )
         cuts = [asdict(cut) for cut in recording.cut]
+        # Before, what is cut was heard with the rest.
+        cuts += ["unheard"] if cuts else []
         before = _stamp(recording.path)
         key = file_digest(recording.path, MADE_BY, asdict(settings), cuts)
     except OSError as error:
@@ -282,8 +284,9 @@ def _spool(
 ) -> tuple[int, float]:
     """Decodes into a file of float32: number of samples, and their peak.
 
-    The peak and ``hear_behind`` hear all behind ``trim_start``; where
-    ``trim_end`` begins is known at the end only.
+    The peak and ``hear_behind`` hear all behind ``trim_start``, silence in
+    place of the recording's cuts: a loud jingle says nothing of how loud voices
+    are. Where ``trim_end`` begins is known at the end only.
     """
     total, peak = 0, 0.0
     first, _ = between_cuts(0, settings)
@@ -293,12 +296,27 @@ def _spool(
     for block in blocks:
         spool.write(block.astype(np.float32, copy=False).data)
         hear_all(block)
-        behind = block[max(0, first - total) :]
+        heard = _without_cuts(block, total, recording, settings.sample_rate)
+        behind = heard[max(0, first - total) :]
         for hear in hear_behind:
             hear(behind)
         peak = max(peak, float(np.abs(behind).max(initial=0.0)))
         total += len(block)
     return total, peak
+
+
+def _without_cuts(
+    block: np.ndarray, first: int, recording: Recording, rate: int
+) -> np.ndarray:
+    """A block that begins with sample ``first``, zero where it is cut."""
+    for cut in recording.cut:
+        begin = max(0, round(cut.start * rate) - first)
+        # An end that is not told is infinite.
+        end = min(cut.stop * rate - first, len(block))
+        if begin < end:
+            block = block.copy()
+            block[begin : round(end)] = 0
+    return block
 
 
 def _finite_blocks(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
@@ -341,6 +359,9 @@ def _stretches(
             "leave nothing"
         )
     found = finder.voiced(last - first)
+    why = ", ".join(sorted({cut.why for cut in recording.cut}))
+    if not found and why and not peak:
+        raise _Unusable(f"nothing is left of it ({why})")
     if not found:
         level = f"{20 * math.log10(peak):.1f} dBFS" if peak else "zero"
         raise _Unusable(
@@ -357,8 +378,7 @@ def _stretches(
         round(SHORTEST * rate),
     )
     if not found:
-        why = sorted({cut.why for cut in recording.cut})
-        raise _Unusable(f"nothing is left of it ({', '.join(why)})")
+        raise _Unusable(f"nothing is left of it ({why})")
     left = sum(stop - start for start, stop in found) / rate
     if left < settings.min_duration:
         raise _Unusable(

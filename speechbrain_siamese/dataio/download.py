@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from speechbrain.utils.logger import get_logger
@@ -86,7 +86,9 @@ def download(
         ) from error
     folder = Path(folder)
     by_url: dict[str, list[Source]] = {}
-    for source in sources:
+    # A row that tells a gender, too, is no other recording.
+    once = {replace(source, gender=""): source for source in sources}
+    for source in once.values():
         by_url.setdefault(source.url, []).append(source)
     logger.warning(RIGHTS)
     remove_partials(folder)

@@ -44,6 +44,9 @@ LAYOUT = (
 )
 
 TABLES = ("speakers.csv", "exclude.csv")
+
+#: Kind of a row of ``suspects.csv`` that is about no recording.
+TWO_NAMES = "two names"
 """What may lie beside the speakers' folders."""
 
 # Ids become names of folders and files; file systems stop at 255 bytes, and
@@ -327,7 +330,8 @@ def read_excluded(path: Path) -> dict[str, tuple[Cut, ...]]:
         ``exclude.csv`` with the columns ``recording`` (``<folder>/<file>``)
         and optionally ``start`` and ``stop``, as ``seconds_of`` reads them;
         others are for people. Without times all of the recording is meant.
-        The file need not exist.
+        Rows of ``suspects.csv`` may stand in it, with its first line; those
+        about two names cut nothing. The file need not exist.
 
     Returns
     -------
@@ -346,7 +350,9 @@ def read_excluded(path: Path) -> dict[str, tuple[Cut, ...]]:
         "(seconds, or hours:minutes:seconds)"
     )
     found: dict[str, tuple[Cut, ...]] = {}
-    for line, cells in read_user_table(path, ["recording"], expected):
+    for line, cells in read_user_table(
+        path, ["recording"], expected, without_kind=TWO_NAMES
+    ):
         try:
             start = seconds_of(cells.get("start") or "0")
             stop = seconds_of(cells["stop"]) if cells.get("stop") else math.inf

@@ -11,6 +11,9 @@ from speechbrain_siamese.dataio.user_tables import (
     seconds_of,
 )
 
+#: Bytes that the name of a folder may have on any disk.
+LONGEST_FOLDER = 255
+
 EXPECTED = (
     "'speaker' and 'url', and optionally 'start' and 'stop' (seconds, or "
     "hours:minutes:seconds) and 'gender'"
@@ -95,6 +98,11 @@ def _source(cells: dict[str, str]) -> Source:
             f"the speaker {speaker!r} cannot be the name of a folder: leave "
             'out a dot at its beginning and / \\ : * ? " < > |'
         )
+    if len(speaker.encode()) > LONGEST_FOLDER:
+        raise ValueError(
+            f"the speaker {speaker[:20]!r}... has {len(speaker.encode())} "
+            f"bytes, expected at most {LONGEST_FOLDER} for the name of a folder"
+        )
     if not url.startswith(("http://", "https://")):
         raise ValueError(
             f"the url is {url!r}, expected one that begins with https:// or "
@@ -121,7 +129,7 @@ def read_source_note(path: str | Path) -> dict:
     Returns
     -------
     dict
-        Empty if there is none.
+        Numbers and words; empty if there is none.
 
     Example
     -------
@@ -132,4 +140,8 @@ def read_source_note(path: str | Path) -> dict:
         told = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    if not isinstance(told, dict):
+        return {}
+    # The user's recordings may have notes of other programs beside them.
+    plain = (str, int, float, type(None))
+    return {key: one for key, one in told.items() if isinstance(one, plain)}

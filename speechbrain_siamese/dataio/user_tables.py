@@ -16,7 +16,10 @@ MOST_BYTES = 100_000_000
 
 
 def read_user_table(
-    path: str | Path, needed: Sequence[str], expected: str
+    path: str | Path,
+    needed: Sequence[str],
+    expected: str,
+    without_kind: str | None = None,
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a table, with the numbers of their lines.
 
@@ -29,6 +32,8 @@ def read_user_table(
         Columns that have to be there, and to be filled in each row.
     expected : str
         The columns in words, for the error.
+    without_kind : str or None
+        Rows that have it in a column ``kind`` are passed over.
 
     Yields
     ------
@@ -70,7 +75,7 @@ def read_user_table(
         io.StringIO(text, newline=""), skipinitialspace=True
     )
     try:
-        yield from _rows(reader, path, needed, expected)
+        yield from _rows(reader, path, needed, expected, without_kind)
     except csv.Error as error:
         raise ValueError(
             f"{path}, line {reader.reader.line_num}: {error}; expected a "
@@ -79,7 +84,11 @@ def read_user_table(
 
 
 def _rows(
-    reader: csv.DictReader, path: Path, needed: Sequence[str], expected: str
+    reader: csv.DictReader,
+    path: Path,
+    needed: Sequence[str],
+    expected: str,
+    without_kind: str | None,
 ) -> Iterator[tuple[int, dict[str, str]]]:
     header = [(field or "").strip() for field in reader.fieldnames or []]
     if not set(needed) <= set(header):
@@ -99,6 +108,8 @@ def _rows(
             key: unicodedata.normalize("NFC", plain_cell(value or "").strip())
             for key, value in row.items()
         }
+        if without_kind is not None and cells.get("kind") == without_kind:
+            continue
         for key in needed:
             if not cells[key]:
                 raise ValueError(

@@ -10,6 +10,7 @@ import numpy as np
 import soundfile
 
 from speechbrain_siamese.dataio.clean_recording import read_note
+from speechbrain_siamese.dataio.recordings import TWO_NAMES
 from speechbrain_siamese.inference.teacher import Teacher
 from speechbrain_siamese.inference.teacher_targets import window_embeddings
 from speechbrain_siamese.processing.suspects import (
@@ -21,7 +22,7 @@ from speechbrain_siamese.processing.suspects import (
 from speechbrain_siamese.utils.whole_file import write_table
 
 #: Kinds of suspects.
-RECORDING, STRETCH, TWO_NAMES = "recording", "stretch", "two names"
+RECORDING, STRETCH = "recording", "stretch"
 
 #: Seconds of a window, and from one to the next.
 WINDOW, HOP = 4.0, 2.0

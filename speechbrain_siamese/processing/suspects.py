@@ -216,10 +216,13 @@ def find_suspects(windows: Windows) -> tuple[list[Stretch], list[Pair]]:
     likeness, stretches = Likeness(windows), []
     count = windows.speakers.max() + 1
     total, sizes = np.zeros((count, count)), np.zeros(count)
-    for mine in _by_recording(windows):
-        gaps = likeness.gaps(mine)
-        if np.isnan(gaps).any():
-            continue  # there is nothing else of this speaker
+    for every in _by_recording(windows):
+        gaps = likeness.gaps(every)
+        # Those to which there is nothing else of this speaker are not known.
+        known = ~np.isnan(gaps).any(axis=1)
+        mine, gaps = every[known], gaps[known]
+        if not len(mine):
+            continue
         speaker = int(windows.speakers[mine[0]])
         total[speaker] += gaps.sum(axis=0)
         sizes[speaker] += len(mine)

@@ -17,6 +17,7 @@ from speechbrain_siamese.corpus_report.page import clock, write_report
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
 from speechbrain_siamese.dataio.corpus import clean_corpus
 from speechbrain_siamese.dataio.recordings import find_recordings
+from speechbrain_siamese.inference.audit import Suspect, write_suspects
 from speechbrain_siamese.utils.whole_file import write_wav
 
 RATE = 16000
@@ -231,6 +232,21 @@ def test_a_table_of_exclusions_with_mistakes_is_refused(
     (tmp_path / "exclude.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
         find_recordings(tmp_path)
+
+
+def test_a_table_of_suspects_is_a_table_of_exclusions(tmp_path):
+    path = tmp_path / "a" / "1.wav"
+    path.parent.mkdir()
+    write_wav(path, [np.zeros(100, np.int16)], RATE)
+    write_suspects(
+        [
+            Suspect(0.5, "two names", "a", "b"),
+            Suspect(0.2, "stretch", "a", "b", "a/1.wav", 1.0, 2.5),
+        ],
+        tmp_path / "exclude.csv",
+    )
+    (found,) = find_recordings(tmp_path)
+    assert [(cut.start, cut.stop) for cut in found.cut] == [(1.0, 2.5)]
 
 
 def test_times_are_told_as_people_read_them():

@@ -339,3 +339,26 @@ def test_rejected_are_written_as_a_table(tmp_path):
         "recording": "मो हन/x, y.wav",
         "reason": "unreadable: zero bytes",
     }
+
+
+def test_a_loud_jingle_that_is_cut_hides_no_voice(
+    tmp_path, write_audio, speech_like
+):
+    """How loud the jingle is says nothing of how loud silence is."""
+    voice = 0.01 * speech_like(".##.#..###.#" * 3)
+    jingle = 0.9 * speech_like("#" * 20)
+    seconds = len(jingle) / 16000
+    for name, sound in (("with", [jingle, voice]), ("alone", [voice])):
+        write_audio(
+            tmp_path / name / "a" / "1.wav", np.concatenate(sound), 16000
+        )
+    write_audio(tmp_path / "with" / "a" / "2.wav", jingle, 16000)
+    (tmp_path / "with" / "exclude.csv").write_text(
+        f"recording,start,stop\na/1.wav,0,{seconds}\na/2.wav,0,{seconds}\n"
+    )
+    (found,), (gone,) = run(tmp_path / "with", tmp_path / "1")
+    (alone,), _ = run(tmp_path / "alone", tmp_path / "2")
+    assert gone.reason == "nothing is left of it (excluded)"
+    assert found.duration == pytest.approx(alone.duration, abs=0.1)
+    assert found.quality.level == pytest.approx(alone.quality.level, abs=0.5)
+    assert found.quality.clipped == 0

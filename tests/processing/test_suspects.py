@@ -136,6 +136,23 @@ def test_who_has_nothing_else_is_passed_over():
     assert find_suspects(windows) == ([], [])
 
 
+def test_what_cannot_be_judged_costs_no_window_beside_it(corpus, monkeypatch):
+    windows, _, _ = corpus
+    speakers = windows.speakers.copy()
+    speakers[windows.recordings == 0] = 1
+    swapped = Windows(windows.embeddings, speakers, windows.recordings)
+    own = Likeness.gaps
+
+    def gaps(self, rows):
+        # As where all else of a speaker is too near.
+        return np.where((rows == 0)[:, None], np.nan, own(self, rows))
+
+    monkeypatch.setattr(Likeness, "gaps", gaps)
+    (first, *_), _ = find_suspects(swapped)
+    assert (first.recording, first.like) == (0, 0)
+    assert first.first > 0
+
+
 def test_a_recording_of_one_window_is_judged():
     rng = np.random.default_rng(2)
     voices = rng.standard_normal((3, DIM))
