@@ -21,6 +21,7 @@ import ast
 import configparser
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -181,6 +182,9 @@ def rewritten(text: str, known: Iterable[str]) -> str:
         text,
     )
 
+    # SpeechBrain still runs with Python 3.8, whose zip() takes no such thing.
+    text = re.sub(r",\s*strict=True,?(\s*\))", r"\1", text)
+
     def other_name(match: re.Match) -> str:
         module, rest = split_name(match.group(), known)
         return new_name(module) + rest
@@ -208,8 +212,11 @@ def contribution() -> Iterator[tuple[Path, bytes]]:
         text = rewritten(path.read_text(encoding="utf-8"), known)
         yield target_of(module, path), text.encode()
     pages = ROOT / PACKAGE / "pages"
-    for path in sorted(pages.rglob("*")):
-        if path.is_file() and path.suffix not in (".py", ".pyc"):
+    code = "".join(path.read_text(encoding="utf-8") for path in parts.values())
+    shown = {path.name for path in pages.glob("*.jinja") if path.name in code}
+    for path in sorted(pages.glob("*.jinja")):
+        # Other pages include what a page of the recipe includes.
+        if path.name in shown or path.name == "base.css.jinja":
             place = RECIPE / "SpeakerRec" / LOCAL / "pages"
             yield place / path.relative_to(pages), path.read_bytes()
     for script, target in SCRIPTS.items():
@@ -362,16 +369,15 @@ def check_names(folder: Path) -> None:
 
 def move(made: Path, checkout: Path) -> int:
     """Copy into the checkout what was made; take away what is there no more."""
-    listed = Path(
-        subprocess.run(
-            ["git", "rev-parse", "--absolute-git-dir"],
-            cwd=checkout,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.strip(),
-        f"{LOCAL}.json",
+    asked = subprocess.run(
+        ["git", "rev-parse", "--absolute-git-dir"],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
     )
+    if asked.returncode:
+        raise ValueError(f"git refuses {checkout}: {asked.stderr.strip()}")
+    listed = Path(asked.stdout.strip(), f"{LOCAL}.json")
     earlier = json.loads(listed.read_text()) if listed.is_file() else {}
     files = sorted(p.relative_to(made) for p in made.rglob("*") if p.is_file())
     theirs = [
@@ -384,6 +390,11 @@ def move(made: Path, checkout: Path) -> int:
             digest(made / place) if (made / place).exists() else None,
         )
     ]
+    for place, goal in LINKS.items():
+        link = checkout / RECIPE / place
+        ours = link.is_symlink() and os.readlink(link) == goal
+        if not ours and os.path.lexists(link):
+            theirs.append(str(RECIPE / place))
     if theirs:
         raise ValueError(
             "these files are there and are not as this command has left "

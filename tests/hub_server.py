@@ -49,6 +49,9 @@ class Hub(http.server.BaseHTTPRequestHandler):
         """Make a repository, say how files go up, take a commit."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path == "/api/validate-yaml":
+            if b"license: cc\\n" in body:
+                errors = [{"message": '"license" must be one of ...'}]
+                return self._answer({"errors": errors, "warnings": []}, 400)
             return self._answer({"errors": [], "warnings": []})
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return self._answer({"error": "Invalid token"}, 401)
@@ -56,7 +59,10 @@ class Hub(http.server.BaseHTTPRequestHandler):
         if parts[1:] == ["repos", "create"]:
             told = json.loads(body)
             hub_id = f"{told.get('organization') or 'sita'}/{told['name']}"
-            self.kept.setdefault(hub_id, {})
+            if hub_id not in self.kept:
+                self.kept[hub_id] = {}
+                if told.get("private") or told.get("visibility") == "private":
+                    self.private.add(hub_id)
             return self._answer({"url": f"{self._address()}/{hub_id}"})
         hub_id, action = "/".join(parts[2:4]), parts[4]
         if hub_id not in self.kept:
@@ -75,12 +81,18 @@ class Hub(http.server.BaseHTTPRequestHandler):
                     ]
                 }
             )
+        return self._commit(hub_id, body)
+
+    def _commit(self, hub_id, body):
+        """Add and delete files."""
         for line in body.splitlines():
             told = json.loads(line)
             if told["key"] == "file":
                 value = told["value"]
                 content = base64.b64decode(value["content"])
                 self.kept[hub_id][value["path"]] = content
+            elif told["key"] == "deletedFile":
+                del self.kept[hub_id][told["value"]["path"]]
         return self._answer(
             {
                 "success": True,
@@ -99,6 +111,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
                 return self._missing()
             files = [{"rfilename": name} for name in self.kept[hub_id]]
             told = {"id": hub_id, "modelId": hub_id, "sha": COMMIT}
+            told["private"] = hub_id in self.private
             return self._answer(told | {"siblings": files})
         hub_id, name = "/".join(parts[:2]), "/".join(parts[4:])
         if hub_id not in self.kept:
@@ -126,6 +139,7 @@ def running() -> Iterator[tuple[str, dict[str, dict[str, bytes]]]]:
 
     class Own(Hub):
         kept: ClassVar[dict] = {}
+        private: ClassVar[set] = set()
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Own)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

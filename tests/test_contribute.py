@@ -150,7 +150,16 @@ def test_what_goes_into_speechbrain_is_its_python(contributed, before):
     assert len(new) > 10
     for path in new:
         # SpeechBrain still runs with Python 3.8.
-        ast.parse(path.read_text(), feature_version=(3, 8))
+        tree = ast.parse(path.read_text(), feature_version=(3, 8))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                names = {one.arg for one in node.keywords}
+                zipped = getattr(node.func, "id", None) == "zip"
+                assert not (zipped and "strict" in names), path
+            assert not (
+                isinstance(node, ast.Attribute)
+                and node.attr in ("removeprefix", "removesuffix")
+            ), path
 
 
 def test_given_again_it_leaves_the_same_tree(contributed):
@@ -186,6 +195,30 @@ def test_what_somebody_has_changed_is_not_touched(contributed):
     finally:
         path.write_bytes(first["tests/recipes/YouTubeSpeakers.csv"])
     assert written(contributed) == first
+
+
+def test_a_link_that_somebody_has_replaced_is_not_touched(contributed):
+    link = contributed / RECIPE / "youtube_prepare.py"
+    goal = link.readlink()
+    link.unlink()
+    link.write_text("mine = True\n")
+    try:
+        done = contribute(contributed)
+        assert done.returncode == 2
+        assert "youtube_prepare.py" in done.stderr
+        assert link.read_text() == "mine = True\n"
+    finally:
+        link.unlink()
+        link.symlink_to(goal)
+
+
+def test_pages_that_nothing_shows_are_not_contributed(contributed):
+    pages = contributed / RECIPE / "youtube_speakers" / "pages"
+    assert {path.name for path in pages.glob("*.jinja")} == {
+        "base.css.jinja",
+        "corpus.html.jinja",
+        "evaluation.html.jinja",
+    }
 
 
 def test_another_folder_is_refused(tmp_path):

@@ -3,8 +3,7 @@
 The rule is that of pydub's ``split_on_silence``: silence is every window of a
 given length whose level is below a threshold, and a little of it is kept at
 each side. The threshold may follow the recording's own level and noise, since
-people record at levels that differ by tens of dB. ``benchmarks/cleaning.py``
-measures it.
+people record at levels that differ by tens of dB.
 
 The rule needs two sums for each seek step (``StepSums``), which are gathered
 while the recording is decoded: one of hours never sits in memory.

@@ -93,6 +93,10 @@ def _launch(page: gradio.Blocks, host: str, port: int | None) -> str:
     """Begin to listen; gives the address."""
     import gradio as gr
 
+    # It asks itself whether it is up: no proxy knows this machine.
+    for name in ("NO_PROXY", "no_proxy"):
+        known = [os.environ.get(name), host, "localhost", "127.0.0.1"]
+        os.environ[name] = ",".join(filter(None, known))
     try:
         _, address, _ = page.launch(
             server_name=host,

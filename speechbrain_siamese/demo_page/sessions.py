@@ -131,7 +131,8 @@ class Sessions:
             If it is no upload.
         """
         path = path.resolve()
-        if not path.is_relative_to(self.uploads):
+        # A folder is no upload, were it that of all of them.
+        if not path.is_relative_to(self.uploads) or path.is_dir():
             raise ValueError(f"{path.name} was not given to this page")
         with self._lock:
             session.uploads.add(path)
@@ -195,7 +196,8 @@ class Sessions:
 
 def _remove_upload(path: Path, root: Path) -> None:
     """Remove a file, and the folder that Gradio has made for it alone."""
-    path.unlink(missing_ok=True)
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
     if path.parent != root:
         # It stays where another file comes into it this moment.
         with suppress(OSError):
@@ -247,6 +249,10 @@ def _remove_if_left(folder: Path) -> None:
         # A minute, in which another run may be about to take its lock.
         young = time.time() - about.st_mtime < 60
         if about.st_uid != os.getuid() or folder.is_symlink() or young:
+            return
+        if not (folder / "lock").exists():
+            # Its run was killed before it had a lock, or after.
+            shutil.rmtree(folder)
             return
         with open(folder / "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

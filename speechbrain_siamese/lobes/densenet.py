@@ -250,4 +250,4 @@ class DenseNetEncoder(WindowEncoder):
 
     def __getstate__(self) -> dict:
         """Without the folded copy, which is made again where it is needed."""
-        return self.__dict__ | {"_folded": None}
+        return {**self.__dict__, "_folded": None}

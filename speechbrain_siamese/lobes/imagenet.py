@@ -75,9 +75,7 @@ def trunk_state(state: dict) -> dict:
     dict
     """
     return {
-        re.sub(r"\.(norm|conv)\.(?=\d)", r".\1", key).removeprefix(
-            "features."
-        ): value
+        re.sub(r"\.(norm|conv)\.(?=\d)", r".\1", key[len("features.") :]): value
         for key, value in state.items()
         if key.startswith("features.")
     }

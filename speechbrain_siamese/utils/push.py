@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from huggingface_hub import CommitOperationAdd, HfApi, ModelCard
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    ModelCard,
+)
 from huggingface_hub.errors import (
     HfHubHTTPError,
     HFValidationError,
     LocalTokenNotFoundError,
 )
+from huggingface_hub.utils import validate_repo_id
 from speechbrain.dataio.encoder import CategoricalEncoder
 
 from speechbrain_siamese.utils.export_folder import (
@@ -36,6 +43,8 @@ def push(
 ) -> str:
     """Publish an export, its model card completed.
 
+    Files of an export that was there before are replaced, its card, too.
+
     Arguments
     ---------
     export : str or Path
@@ -52,7 +61,8 @@ def push(
         Leave the names of the training speakers in it; otherwise numbers take
         their place, in their order.
     private : bool
-        Whether others cannot see a repository that is made now.
+        Whether others cannot see it. One that is there already and is seen
+        by all is refused.
 
     Returns
     -------
@@ -87,16 +97,43 @@ def push(
     if not keep_names:
         files |= _without_names(export)
     api = HfApi()
-    try:
-        api.create_repo(hub_id, private=private, exist_ok=True)
+    with _told_errors(hub_id):
+        validate_repo_id(hub_id)
+        # The hub would refuse the commit, when the repository is made.
+        ModelCard(files[CARD].decode()).validate()
+        # None leaves it to what the organisation has chosen.
+        api.create_repo(hub_id, private=private or None, exist_ok=True)
+        there = api.repo_info(hub_id)
+    if private and not there.private:
+        raise ValueError(
+            f"{hub_id} was there already and everybody sees it: make it "
+            "private on the hub, or give another name"
+        )
+    # Of an export of another kind, or with names in it.
+    stale = {one.rfilename for one in there.siblings or ()}
+    stale &= set(FILES) - set(files)
+    with _told_errors(hub_id):
         done = api.create_commit(
             hub_id,
             [
-                CommitOperationAdd(path_in_repo=name, path_or_fileobj=content)
-                for name, content in files.items()
+                *(CommitOperationDelete(name) for name in sorted(stale)),
+                *(
+                    CommitOperationAdd(
+                        path_in_repo=name, path_or_fileobj=content
+                    )
+                    for name, content in files.items()
+                ),
             ],
             commit_message="Add a Siamese speaker model",
         )
+    return str(done.commit_url)
+
+
+@contextmanager
+def _told_errors(hub_id: str) -> Iterator[None]:
+    """What goes wrong with the hub, in words that help."""
+    try:
+        yield
     except LocalTokenNotFoundError as error:
         raise ValueError(
             "nobody is logged in: run 'hf auth login', or set HF_TOKEN"
@@ -110,13 +147,17 @@ def push(
             f"the hub refuses {hub_id}: {error}. Check the name, and that your "
             "token may write there (hf auth whoami)"
         ) from error
+    except ValueError as error:
+        raise ValueError(
+            f"the hub does not take the model card: {error}. Check --language "
+            "(a code such as ne) and --license (as the hub calls it)"
+        ) from error
     except Exception as error:
         # Which one it is depends on the version of huggingface_hub.
         raise ValueError(
             f"the hub cannot be reached ({type(error).__name__}: {error}); "
             "nothing is published. Give the same command again later"
         ) from error
-    return str(done.commit_url)
 
 
 def _card(text: str, hub_id: str, language, licence, datasets) -> bytes:

@@ -104,6 +104,17 @@ def test_only_uploads_can_be_claimed(sessions, tmp_path):
     assert other.exists()
 
 
+def test_the_folder_of_all_uploads_cannot_be_claimed(sessions, uploaded):
+    """Nor any other: the sweep would end the page when it deletes one."""
+    path = uploaded()
+    with sessions.use("mine") as session:
+        for folder in (sessions.uploads, path.parent):
+            with pytest.raises(ValueError, match="was not given to this page"):
+                sessions.claim(session, folder)
+    sessions.end("mine")
+    assert left(sessions) == ["a.wav"]
+
+
 def test_idle_sessions_and_forgotten_uploads_are_swept(
     sessions, uploaded, monkeypatch
 ):
@@ -150,6 +161,14 @@ def test_a_run_leaves_nothing_and_takes_what_killed_ones_left(
     for name in ("siamese-demo-killed", "siamese-demo-alive", "other"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "lock").write_text("")
+        os.utime(tmp_path / name, (minutes_ago, minutes_ago))
+    # Killed before it had a lock.
+    (tmp_path / "siamese-demo-killed" / "lock").rename(
+        tmp_path / "siamese-demo-killed" / "voice.wav"
+    )
+    (tmp_path / "siamese-demo-ended").mkdir()
+    (tmp_path / "siamese-demo-ended" / "lock").write_text("")
+    for name in ("siamese-demo-killed", "siamese-demo-ended"):
         os.utime(tmp_path / name, (minutes_ago, minutes_ago))
     with open(tmp_path / "siamese-demo-alive" / "lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -111,6 +111,46 @@ def test_who_may_not_write_is_told(export, hub, siamese):
     assert hub[1] == {}
 
 
+def test_what_is_meant_to_be_private_is_not_published(export, hub, siamese):
+    done = siamese("push", *TOLD, "--private", export, "sita/own")
+    assert done.returncode == 0, done.stderr
+    assert "README.md" in hub[1]["sita/own"]
+    # Again: it is private already.
+    done = siamese("push", *TOLD, "--private", export, "sita/own")
+    assert done.returncode == 0, done.stderr
+    hub[1]["sita/seen"] = {"notes.txt": b"everybody reads it"}
+    done = siamese("push", *TOLD, "--private", export, "sita/seen")
+    assert done.returncode == 2
+    assert "everybody sees it" in done.stderr
+    assert [*hub[1]["sita/seen"]] == ["notes.txt"]
+
+
+def test_no_file_of_an_earlier_export_stays(export, hub, siamese):
+    hub[1]["sita/voices"] = {"notes.txt": b"of its owner"}
+    done = siamese("push", *TOLD, "--keep-names", export, "sita/voices")
+    assert done.returncode == 0, done.stderr
+    assert "config.json" in hub[1]["sita/voices"]
+    for name in ("config.json", "model.safetensors"):
+        (export / name).unlink()
+    done = siamese("push", *TOLD, export, "sita/voices")
+    assert done.returncode == 0, done.stderr
+    left = hub[1]["sita/voices"]
+    assert not {"config.json", "model.safetensors"} & {*left}
+    assert left["notes.txt"] == b"of its owner"
+
+
+def test_a_card_that_the_hub_does_not_take_makes_no_repository(
+    export, hub, siamese
+):
+    done = siamese(
+        "push", "--language=ne", "--license=cc", export, "sita/voices"
+    )
+    assert done.returncode == 2
+    assert "does not take the model card" in done.stderr
+    assert "--license" in done.stderr
+    assert hub[1] == {}
+
+
 def test_a_hub_that_is_not_there_is_told(export, siamese):
     nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9"}
     done = siamese("push", *TOLD, export, "sita/voices", **nowhere)
