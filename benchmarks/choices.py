@@ -61,6 +61,8 @@ CHOICES = {
     "classifier alone": ["--pair_weight=0"],
     "pairs alone": ["--classifier_weight=0"],
     "growing margin": [f"--classifier_cost=!new:{TRIED}.GrowingMargin"],
+    # A speaker's share of the draws grows with all of the speech.
+    "long speakers first": ["--full_share_seconds=1000000"],
     "mixed lengths": [
         f"--wav_augment=!new:{TRIED}.MixedLengths",
         "--window_len=3",

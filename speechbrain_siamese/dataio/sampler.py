@@ -18,11 +18,6 @@ from speechbrain_siamese.dataio.draws import Draw, WindowSampler
 
 logger = get_logger(__name__)
 
-#: Seconds of speech beyond which a speaker is not drawn more often. Below it
-#: draws grow with the speech there is: ten seconds repeated as often as ten
-#: minutes would be learnt by heart, ten hours must not crowd out the rest.
-_FULL_SHARE_SECONDS = 60.0
-
 
 class SpeakerBatchSampler(WindowSampler):
     """Yield batches of ``Draw``: P speakers, K windows of each.
@@ -51,6 +46,11 @@ class SpeakerBatchSampler(WindowSampler):
         Where each row comes from. Each source gives the same share of the
         draws: other people's recordings are told apart by their sound alone,
         so a batch needs several voices of each source. None for one source.
+    full_share_seconds : float
+        Seconds of speech beyond which a speaker is not drawn more often: ten
+        hours must not crowd out the rest. Below it draws grow with the speech
+        there is: ten seconds repeated as often as ten minutes would be learnt
+        by heart.
     rank, world_size : int
         As for ``WindowSampler``. Each process gets other speakers of a batch.
 
@@ -86,6 +86,7 @@ class SpeakerBatchSampler(WindowSampler):
         seed: int = 0,
         steps: int | None = None,
         sources: Sequence[str] | None = None,
+        full_share_seconds: float = 60.0,
         rank: int = 0,
         world_size: int = 1,
     ):
@@ -126,7 +127,7 @@ class SpeakerBatchSampler(WindowSampler):
                 for rows in self.rows_of.values()
             ]
         )
-        share = np.minimum(seconds, _FULL_SHARE_SECONDS)
+        share = np.minimum(seconds, full_share_seconds)
         if sources is not None:
             # A speaker with rows of several sources belongs to the first.
             source_of = np.array(

@@ -54,6 +54,9 @@ def check_ranges(hparams: Mapping[str, object]) -> None:
     for key, low in _BATCHES:
         if key in hparams:
             check_range(key, hparams[key], low, 10_000, whole=True)
+    if "full_share_seconds" in hparams:
+        seconds = hparams["full_share_seconds"]
+        check_range("full_share_seconds", seconds, 1, 1e6, "s")
     if not hparams["n_jobs"]:
         raise ValueError("n_jobs is 0, expected 1 or more, or -1 for all cores")
 

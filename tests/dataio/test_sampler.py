@@ -134,6 +134,21 @@ def test_a_speaker_with_hours_is_drawn_no_more_than_one_with_a_minute():
         assert shares[row] / len(drawn) == pytest.approx(0.25, abs=0.015)
 
 
+def test_how_much_speech_counts_in_full_can_be_set():
+    batches = sampler(
+        ["long", "b", "c", "d"],
+        [(0, 900 * RATE), *[(0, 60 * RATE)] * 3],
+        full_share_seconds=180.0,
+    )
+    batches_with = sum(
+        any(draw.row == 0 for draw in batches.draw_batch(1, step))
+        for step in range(2000)
+    )
+    # First 180/360, or else second after one of 60: 180/360 * 180/300.
+    expected = 180 / 360 + 180 / 360 * 180 / 300
+    assert batches_with / 2000 == pytest.approx(expected, abs=0.025)
+
+
 def test_a_speaker_with_little_speech_is_drawn_in_proportion():
     # 15 s among three of 60 s and more: odds 15 to 60, two of four a batch.
     batches = sampler(

@@ -228,6 +228,7 @@ def make_sampler(hparams, train, drawn):
         sample_rate=hparams["sample_rate"],
         speakers_per_batch=hparams["speakers_per_batch"],
         clips_per_speaker=hparams["clips_per_speaker"],
+        full_share_seconds=hparams["full_share_seconds"],
         # The folder of the cleaned audio: recordings or short clips.
         sources=[Path(row["wav"]).relative_to(folder).parts[0] for row in rows],
         **speech,
