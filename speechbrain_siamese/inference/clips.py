@@ -55,6 +55,7 @@ def embed_clip(model: SiameseRecognition, clip: Clip) -> torch.Tensor:
     ValueError
         If it is no audio, silent, or too short.
     """
+    check_clip(clip)
     if is_waveform(clip):
         wave = torch.from_numpy(mono_samples(clip))
         embedding = model.encode_batch(wave[None].to(model.device))
@@ -168,10 +169,40 @@ def several_clips(clips: Clip | Iterable[Clip]) -> Sequence[Clip]:
     Returns
     -------
     Sequence[Clip]
+
+    Raises
+    ------
+    ValueError
+        If one is neither a file nor sound.
     """
     if isinstance(clips, (str, Path)) or is_waveform(clips):
         return [clips]
-    return [*clips]
+    clips = [*clips]
+    for clip in clips:
+        check_clip(clip)
+    return clips
+
+
+def check_clip(clip: object) -> None:
+    """Refuse what is neither a file nor sound.
+
+    Arguments
+    ---------
+    clip : object
+
+    Raises
+    ------
+    ValueError
+        If it is of another type than ``Clip``.
+
+    Example
+    -------
+    >>> check_clip("a.wav")
+    """
+    if not isinstance(clip, (str, Path)) and not is_waveform(clip):
+        raise ValueError(
+            f"a clip is {clip!r}, expected the path of a file, or a waveform"
+        )
 
 
 def mono_samples(clip: torch.Tensor | np.ndarray) -> np.ndarray:

@@ -133,7 +133,7 @@ class FileReading:
         Arguments
         ---------
         paths : Sequence of str or Path
-            Local files.
+            Local files; one alone may be given without a list.
 
         Returns
         -------
@@ -147,6 +147,8 @@ class FileReading:
         ValueError
             If no file is given, or none at all can be embedded.
         """
+        if isinstance(paths, (str, Path)):
+            paths = [paths]
         names = [str(path) for path in dict.fromkeys(paths)]
         found, unusable = embed_files(self, [Path(name) for name in names])
         return {

@@ -331,10 +331,21 @@ class Gallery:
         Returns
         -------
         Identification
+
+        Raises
+        ------
+        ValueError
+            If it is of another size, or not finite.
         """
         check_range("top", top, 1, 1_000_000, whole=True)
         check_range("unknown", unknown, 0.0, 1.0)
         query = torch.as_tensor(embedding).detach().cpu().float().flatten()
+        if len(query) != self.model.embedding_dim or not query.isfinite().all():
+            raise ValueError(
+                f"an embedding has {len(query)} numbers, of which "
+                f"{int(query.isfinite().sum())} are finite, expected "
+                f"{self.model.embedding_dim} of this gallery's model"
+            )
         query = torch.nn.functional.normalize(query, dim=0).numpy()
         _, names, search = self._search()
         if not names:

@@ -240,6 +240,26 @@ def test_waveforms_that_are_none(gallery, bad):
         gallery.identify(bad)
 
 
+def test_what_is_no_clip_is_refused(gallery, clips):
+    for bad in (None, 5, b"a.wav"):
+        with pytest.raises(ValueError, match="expected the path of a file"):
+            gallery.enroll("a", [clips[0][0], bad])
+        gallery.enroll("a", clips[0][0])
+        with pytest.raises(ValueError, match="expected the path of a file"):
+            gallery.identify(bad)
+
+
+def test_what_is_no_embedding_of_the_model_is_refused(gallery, clips, model):
+    gallery.enroll("a", clips[0][0])
+    good = model.embed_file(clips[0][0])
+    broken = good.clone()
+    broken[..., 3] = float("nan")
+    for bad in (good[..., :-1], broken, np.zeros(0)):
+        with pytest.raises(ValueError, match="expected 1992 of this gallery"):
+            gallery.identify_embedding(bad)
+    assert gallery.identify_embedding(good).candidates[0].name == "a"
+
+
 def test_doubtful_clips_are_taken_with_a_warning(gallery, clips, tiny):
     sound = tiny.voice(0, 50, 8.0)
     loud = (20 * sound).clip(-1, 1)[: 2 * RATE]

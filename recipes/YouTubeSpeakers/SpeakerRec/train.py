@@ -177,7 +177,7 @@ def add_teacher(hparams, train, run_opts):
             hparams["teacher_window"],
             hparams["teacher_hop"],
             # At another speed it is another voice's, for the teacher too.
-            hparams["speed_perturb"] if hparams["speed_voices"] else None,
+            hparams["speed_perturb"] if hparams.get("speed_voices") else None,
         )
 
     # One process listens, the others find what it kept.
