@@ -496,3 +496,27 @@ def test_peers_and_baselines_stand_in_the_same_table(
     assert sum("network of 2019, seed" in name for name in task) == 5
     assert "k-means, ecapa" in [row["name"] for row in tables["clusterings"]]
     check_page(naive, tmp_path / "out")
+
+
+def test_what_was_prepared_anew_is_not_taken_for_what_was_held_out(
+    by_path, trained, tmp_path, caplog
+):
+    """The model may have heard who is held out there by now."""
+    check = by_path(RECIPE / "evaluate.py").check_prepared
+    for name in ("save/training.json", "prepared/preparation.json"):
+        path = tmp_path / name
+        path.parent.mkdir()
+        shutil.copy(trained / name, path)
+    source, prepared = tmp_path / "export", tmp_path / "prepared"
+    check(source, prepared, given=False)
+    told = json.loads((prepared / "preparation.json").read_text())
+    (prepared / "preparation.json").write_text(
+        json.dumps({**told, "fingerprint": "another"})
+    )
+    with pytest.raises(ValueError, match="was prepared anew"):
+        check(source, prepared, given=False)
+    with caplog.at_level("WARNING"):
+        check(source, prepared, given=True)
+    assert "the figures flatter it" in caplog.text
+    # Of a model from elsewhere nothing is known.
+    check(tmp_path / "other" / "export", prepared, given=False)

@@ -184,22 +184,6 @@ def prepare_youtube(
         )
 
 
-def prepared_fingerprint(save_folder: str) -> str:
-    """Hash of all that the manifests in a folder were made from.
-
-    Arguments
-    ---------
-    save_folder : str
-        As ``prepare_youtube`` was given.
-
-    Returns
-    -------
-    str
-    """
-    note = Path(save_folder) / "preparation.json"
-    return json.loads(note.read_text())["fingerprint"]
-
-
 def _find(folders: dict[str, str | None], excluded: set[str]):
     """Recordings of each folder, without those of excluded people."""
     found: dict[str, list[Recording]] = {}

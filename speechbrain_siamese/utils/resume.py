@@ -95,3 +95,19 @@ def noted_traits(save_folder: str | Path) -> dict[str, str]:
     """
     note = Path(save_folder) / NOTE
     return json.loads(note.read_text()) if note.is_file() else {}
+
+
+def prepared_fingerprint(save_folder: str | Path) -> str:
+    """Hash of all that the manifests in a folder were made from.
+
+    Arguments
+    ---------
+    save_folder : str or Path
+        As ``prepare_youtube`` was given.
+
+    Returns
+    -------
+    str
+    """
+    note = Path(save_folder) / "preparation.json"
+    return json.loads(note.read_text())["fingerprint"]

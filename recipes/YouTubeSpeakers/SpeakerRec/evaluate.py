@@ -21,7 +21,6 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain.inference.speaker import SpeakerRecognition
 from speechbrain.utils.logger import get_logger
-from youtube_prepare import prepared_fingerprint
 
 import speechbrain_siamese
 from speechbrain_siamese.dataio.splits import QUESTIONS
@@ -61,7 +60,11 @@ from speechbrain_siamese.inference.teacher import load_encoder
 from speechbrain_siamese.utils.plots import plot_distances
 from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.report import MEANING, write_metrics
-from speechbrain_siamese.utils.resume import DATA, noted_traits
+from speechbrain_siamese.utils.resume import (
+    DATA,
+    noted_traits,
+    prepared_fingerprint,
+)
 from speechbrain_siamese.utils.whole_file import (
     remove_partials,
     remove_partials_of,

@@ -19,7 +19,7 @@ import speechbrain as sb
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain.utils.distributed import run_on_main
-from youtube_prepare import prepare_youtube, prepared_fingerprint
+from youtube_prepare import prepare_youtube
 
 from speechbrain_siamese.core import SiameseBrain
 from speechbrain_siamese.dataio.datasets import read_manifest, read_samples
@@ -61,6 +61,7 @@ from speechbrain_siamese.utils.resume import (
     DATA,
     check_no_other_training,
     check_same_training,
+    prepared_fingerprint,
 )
 from speechbrain_siamese.utils.settings import (
     check_augmenters,
