@@ -2,8 +2,9 @@
 
 > python benchmarks/reliability.py [--only faults]
 
-prints its tables from the records in ``benchmarks/results/reliability/``.
-``--only`` makes one of them anew, of what is checked out:
+prints the tables of ``docs/reliability.md`` from the records in
+``benchmarks/results/reliability/``. ``--only`` makes one of them anew, of what
+is checked out, and writes the tables into the page:
 
 - ``faults``: runs the tests that are marked as a fault, each of which tells
   what was injected, what has to come of it, and whether it compares what was
@@ -40,6 +41,10 @@ from runs import ROOT, commit
 from speechbrain_siamese.utils.whole_file import whole_file
 
 RESULTS = ROOT / "benchmarks" / "results" / "reliability"
+PAGE = ROOT / "docs" / "reliability.md"
+#: Lines of the page around the tables.
+BEGIN = "<!-- Written by benchmarks/reliability.py from here -->\n"
+END = "\n<!-- to here -->"
 TARGETS = ("decoding", "tables", "gallery", "config")
 PACKAGES = (
     "torch",
@@ -272,6 +277,14 @@ def pages(records: dict[str, dict]) -> list[str]:
     return found
 
 
+def write_page(text: str) -> None:
+    """Put the tables in the place of those in the page."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, behind = rest.partition(END)
+    with whole_file(PAGE) as partial:
+        partial.write_text(f"{before}{BEGIN}\n{text}\n{END}{behind}")
+
+
 def main() -> None:
     """Print the tables; make a record first where one is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -290,7 +303,10 @@ def main() -> None:
         for name in PARTS
         if (RESULTS / f"{name}.json").is_file()
     }
-    print("\n\n".join(pages(records)))
+    text = "\n\n".join(pages(records))
+    print(text)
+    if options.only and not options.quick:
+        write_page(text)
     rows = records.get("faults", {}).get("faults", {}).values()
     targets = records.get("fuzz", {}).get("targets", {}).values()
     print(

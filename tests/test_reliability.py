@@ -1,13 +1,31 @@
-"""The table of faults counts what the marked tests did."""
+"""The page of faults holds what was measured, by tests that mark faults."""
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_page_holds_what_the_command_prints(tiny):
+    done = subprocess.run(
+        [sys.executable, "benchmarks/reliability.py", "--quick"],
+        cwd=ROOT,
+        env=tiny.environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    tables, _, figures = done.stdout.rstrip().rpartition("\n")
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    assert f"from here -->\n\n{tables}\n\n<!-- to here" in page
+    assert json.loads(figures)["failed"] == 0
 
 
 @pytest.mark.parametrize("ended", ["passed", "failed", "skipped"])
