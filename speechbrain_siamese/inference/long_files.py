@@ -255,54 +255,16 @@ def embed_in_blocks(
         What the encoder says of the whole recording, (1, 1, dim).
     """
     total, mass = 0.0, 0.0
-    windows = windows_of_pieces(speech.pieces(), encoder.window_frames)
-    for lot, own in full_lots(windows, WINDOWS_AT_ONCE):
-        encoded = encoder.encode_windows(lot)
-        # Not as a matrix product, which half precision would round.
-        total = total + (own[:, None] * encoded).sum(dim=0)
-        mass += float(own.sum())
+    for windows, weights in windows_of_pieces(
+        speech.pieces(), encoder.window_frames
+    ):
+        for lot, own in zip(
+            windows.split(WINDOWS_AT_ONCE),
+            weights.split(WINDOWS_AT_ONCE),
+            strict=True,
+        ):
+            encoded = encoder.encode_windows(lot)
+            # Not as a matrix product, which half precision would round.
+            total = total + (own[:, None] * encoded).sum(dim=0)
+            mass += float(own.sum())
     return torch.nn.functional.normalize(total / mass, dim=0)[None, None]
-
-
-def full_lots(
-    windows: Iterable[tuple[torch.Tensor, torch.Tensor]], size: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Windows that come some at a time, as many at a time as are quick.
-
-    Arguments
-    ---------
-    windows : Iterable of tuple of torch.Tensor
-        Windows (windows, frames, bins) and their weights (windows,).
-    size : int
-        Of a lot.
-
-    Yields
-    ------
-    windows : torch.Tensor
-        (size, frames, bins); the last lot may be smaller.
-    weights : torch.Tensor
-        (size,)
-
-    Example
-    -------
-    >>> parts = [(torch.zeros(n, 4, 2), torch.ones(n)) for n in (2, 3, 3)]
-    >>> [len(weights) for _, weights in full_lots(parts, 3)]
-    [3, 3, 2]
-    """
-    waiting: list[tuple[torch.Tensor, torch.Tensor]] = []
-    count = 0
-    for part in windows:
-        waiting.append(part)
-        count += len(part[1])
-        if count < size:
-            continue
-        lots = [torch.cat(side) for side in zip(*waiting, strict=True)]
-        whole = count - count % size
-        yield from zip(
-            *(side[:whole].split(size) for side in lots), strict=True
-        )
-        # A copy: a view would keep all that was read in memory.
-        waiting = [tuple(side[whole:].clone() for side in lots)]
-        count -= whole
-    if count:
-        yield tuple(torch.cat(side) for side in zip(*waiting, strict=True))
