@@ -102,11 +102,10 @@ def tell_left_out(path: str, reason: object, as_json: bool) -> None:
         tell({"file": path, "error": str(reason)}, as_json, "")
 
 
-def existing_gallery(path: str) -> str:
-    """Path of a gallery that is there: a typing mistake must not make one."""
+def check_gallery_is_there(path: str) -> None:
+    """Refuse a path of no gallery: a typing mistake must not make one."""
     if not Path(path).is_file():
         raise ValueError(
             f"there is no gallery {path}: enroll someone first, or mend the "
             "path"
         )
-    return path

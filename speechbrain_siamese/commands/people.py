@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from speechbrain_siamese.commands.common import (
-    existing_gallery,
+    check_gallery_is_there,
     files_argument,
     gallery_option,
     json_option,
@@ -78,7 +78,7 @@ def identify(source, trust, gallery_path, as_json, top, threshold, files):
 
     Example: siamese identify --source=export --gallery=people.sqlite x.wav
     """
-    existing_gallery(gallery_path)
+    check_gallery_is_there(gallery_path)
     model = open_model(source, trust)
     gallery = model.gallery(gallery_path)
     if not gallery.list():

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from speechbrain_siamese.commands.common import (
-    existing_gallery,
+    check_gallery_is_there,
     files_argument,
     json_option,
     open_model,
@@ -112,7 +112,7 @@ def label(
     if gallery_path and not Path(gallery_path).is_file():
         given = click.get_current_context().get_parameter_source("gallery_path")
         if given is ParameterSource.COMMANDLINE:
-            existing_gallery(gallery_path)
+            check_gallery_is_there(gallery_path)
         click.echo(f"there is no {gallery_path}: nobody is named", err=True)
         gallery_path = None
     model = open_model(source, trust)
