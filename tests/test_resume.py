@@ -32,11 +32,16 @@ def report(output: Path) -> dict:
 
 
 def checkpoints(output: Path) -> dict[Path, dict]:
-    """Complete checkpoints with what they say of themselves."""
-    return {
+    """Complete checkpoints with what they say of themselves, oldest first.
+
+    By the time within: names of one second are in no order, since a new
+    checkpoint takes the name of a deleted one.
+    """
+    found = {
         path.parent: yaml.safe_load(path.read_text())
-        for path in sorted((output / "save").glob("CKPT*/CKPT.yaml"))
+        for path in (output / "save").glob("CKPT*/CKPT.yaml")
     }
+    return dict(sorted(found.items(), key=lambda item: item[1]["unixtime"]))
 
 
 def assert_same_run(output: Path, reference: Path) -> None:
@@ -178,7 +183,7 @@ def test_kill_before_a_checkpoint_is_deleted_leaves_none_too_many(
     shutil.copytree(trained, output)
     (output / "metrics.json").unlink()
     kept = checkpoints(output)
-    newest = max(kept, key=lambda folder: kept[folder]["unixtime"])
+    newest = list(kept)[-1]
     surpassed = newest.with_name("CKPT+surpassed")
     shutil.copytree(newest, surpassed)
     told = {"epoch": 0, "EER": 1.0, "unixtime": kept[newest]["unixtime"] - 1e3}
