@@ -7,11 +7,13 @@ settings that stand beside its name, trained by the user's own command, once a
 seed; the seed also draws which people are held out for validation, so that
 figures are compared within a seed. The seeds of a choice train side by side,
 each on one core. What a teacher takes to listen comes before the 10 minutes.
-Judged on validation people alone. A finished run is recorded in
+Judged on validation people alone: by the whole embedding, and by the DenseNet's
+part of it, which is what most choices change. A finished run is recorded in
 ``benchmarks/results/choices/``; runs that are recorded are not done again.
 ``--quick`` trains nothing: it recomputes the table from the records. The last
-line is JSON: of each choice the mean validation EER, and its ratio to the first
-choice's on the same seeds, which earlier records do not have.
+line is JSON: of each choice the mean validation EER, the DenseNet's own, and
+the ratios of both to the first choice's on the same seeds; earlier records do
+not have them all.
 """
 
 from __future__ import annotations
@@ -23,7 +25,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import torch
 from runs import ROOT, command, recorded, told_command, train
+from speechbrain.inference.speaker import EncoderClassifier
+from torch.nn import functional as F
+
+from speechbrain_siamese.dataio.datasets import read_manifest
+from speechbrain_siamese.dataio.trial_names import trial_name
+from speechbrain_siamese.dataio.trial_table import read_trial_table
+from speechbrain_siamese.utils.metrics import eer
 
 RESULTS = ROOT / "benchmarks" / "results" / "choices"
 
@@ -44,7 +54,6 @@ MINERS = "pytorch_metric_learning.miners"
 #: Settings beside those of hparams/siamese.yaml.
 CHOICES = {
     "recommended": [],
-    "DenseNet alone": ["--statistics=False"],
     "full DenseNet121": ["--growth_rate=32", "--blocks=[6,12,24,16]"],
     # About as many multiply-adds in fewer and larger steps.
     "short trunk": ["--growth_rate=48", "--blocks=[2,4,6,4]"],
@@ -69,6 +78,7 @@ CHOICES = {
     ],
     "3 s": ["--window_len=3"],
     "attentive pooling": [f"--embedding_model=!new:{TRIED}.AttentivePooling"],
+    "bins averaged": [f"--embedding_model=!new:{TRIED}.BinsAveraged"],
     # Speeds that leave a voice what it is.
     "same voices": ["--speeds=[95,100,105]", "--speed_voices=False"],
     "other voices": ["--noise_share=0.5"],
@@ -109,6 +119,7 @@ def file_name(name: str, seed: int) -> str:
 def run(name: str, seed: int, data: Path, work: Path, minutes: float) -> dict:
     """One training, and what it reached on its validation people."""
     output = work / file_name(name, seed)
+    prepared = work / f"prepared_{seed}"
     arguments = command(
         "siamese.yaml",
         data,
@@ -118,7 +129,7 @@ def run(name: str, seed: int, data: Path, work: Path, minutes: float) -> dict:
             *HELD_OUT,
             f"--seed={seed}",
             # What is cleaned, and what a teacher said of it, is the same.
-            f"--prepared_folder={work / f'prepared_{seed}'}",
+            f"--prepared_folder={prepared}",
             *CHOICES[name],
         ],
     )
@@ -132,39 +143,68 @@ def run(name: str, seed: int, data: Path, work: Path, minutes: float) -> dict:
         "steps": report["training_steps"],
         "data": report["data"],
         "valid_speakers": report["valid"]["speakers"],
+        "network_eer": round(network_eer(output / "export", prepared), 5),
         "valid_eer": [round(e["valid_eer"], 5) for e in report["epochs"]],
         "train_loss": [round(e["train_loss"], 4) for e in report["epochs"]],
     }
+
+
+def network_eer(export: Path, prepared: Path) -> float:
+    """EER of the DenseNet's part of the best epoch's embeddings."""
+    model = EncoderClassifier.from_hparams(
+        source=str(export), savedir=str(export)
+    )
+    heard = read_manifest(str(prepared / "valid.csv"), str(prepared))
+    heard.set_output_keys(["wav", "sig"])
+    size = model.mods.embedding_model.embedding_dim
+    found = {
+        trial_name(item["wav"]): F.normalize(
+            model.encode_batch(item["sig"][None])[0, 0, :size], dim=0
+        )
+        for item in heard
+    }
+    trials = read_trial_table(prepared / "trials_valid.txt")
+    stacked = torch.stack([found[name] for name in trials.names])
+    scores = (stacked[trials.enrol] * stacked[trials.test]).sum(dim=1)
+    return eer(scores.numpy(), trials.labels)[0]
 
 
 def table(runs: dict[str, list[dict]]) -> dict:
     """Print the table; returns the figures."""
     print(
         "choice                              seed   steps  epochs"
-        "  EER at the end  least EER  loss"
+        "  EER at the end  least EER  DenseNet's  loss"
     )
-    ends: dict[str, dict[int, float]] = {}
+    figures: dict[str, dict[str, dict[int, float]]] = {}
     for name, records in runs.items():
         for own in records:
             end = float(np.mean(own["valid_eer"][-LAST:]))
-            ends.setdefault(name, {})[own["seed"]] = end
+            found = {"eer": end, "network_eer": own.get("network_eer")}
+            for key, value in found.items():
+                if value is not None:
+                    by_seed = figures.setdefault(name, {}).setdefault(key, {})
+                    by_seed[own["seed"]] = value
+            network = found["network_eer"]
+            alone = f"{100 * network:10.1f} %" if network else f"{'':12}"
             print(
                 f"{name:<36}{own['seed']:<7}{own['steps']:5}"
                 f"{len(own['valid_eer']):8}{100 * end:14.1f} %"
-                f"{100 * min(own['valid_eer']):9.1f} %"
+                f"{100 * min(own['valid_eer']):9.1f} %{alone}"
                 f"{own['train_loss'][-1]:6.2f}"
             )
-    first = ends.get(next(iter(CHOICES)), {})
+    first = figures.get(next(iter(CHOICES)), {})
     return {
         name: {
-            "eer": float(np.mean(list(by_seed.values()))),
-            "times_first": float(
-                np.mean([by_seed[seed] / first[seed] for seed in by_seed])
-            )
-            if name in CHOICES and by_seed.keys() <= first.keys()
-            else None,
+            **{key: float(np.mean([*own.values()])) for key, own in by.items()},
+            **{
+                f"{key}_times_first": float(
+                    np.mean([own[seed] / first[key][seed] for seed in own])
+                )
+                for key, own in by.items()
+                if name in CHOICES and own.keys() <= first.get(key, {}).keys()
+            },
         }
-        for name, by_seed in ends.items()
+        for name, by in figures.items()
     }
 
 

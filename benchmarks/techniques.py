@@ -104,11 +104,8 @@ class MixedLengths(Augmenter):
         return x[:, : random.randint(RATE, x.shape[1])], lengths
 
 
-class AttentivePooling(DenseNetEnsemble):
-    """The DenseNet, whose pooling weighs the frames by what it sees.
-
-    As ECAPA-TDNN's (Desplanques et al. 2020), for every channel and bin.
-    """
+class OtherPooling(DenseNetEnsemble):
+    """The recommended encoder, for those that pool otherwise."""
 
     def __init__(self):
         super().__init__(
@@ -118,6 +115,16 @@ class AttentivePooling(DenseNetEnsemble):
             blocks=BLOCKS,
             silence_range=50.0,
         )
+
+
+class AttentivePooling(OtherPooling):
+    """The DenseNet, whose pooling weighs the frames by what it sees.
+
+    As ECAPA-TDNN's (Desplanques et al. 2020), for every channel and bin.
+    """
+
+    def __init__(self):
+        super().__init__()
         series = self.pooled_norm.num_features // 2
         self.pooling = AttentiveStatisticsPooling(series)
 
@@ -125,3 +132,17 @@ class AttentivePooling(DenseNetEnsemble):
         """As the encoder's own."""
         series = maps.permute(0, 1, 3, 2).flatten(1, 2)
         return self.pooling(series).squeeze(-1)
+
+
+class BinsAveraged(OtherPooling):
+    """The DenseNet, whose pooling does not know low bins from high ones."""
+
+    def __init__(self):
+        super().__init__()
+        pooled = 2 * self.trunk.norm5.num_features
+        self.pooled_norm = torch.nn.BatchNorm1d(pooled)
+        self.projection = torch.nn.Linear(pooled, EMBEDDING)
+
+    def pool(self, maps):
+        """As the encoder's own, of the mean over the bins."""
+        return super().pool(maps.mean(dim=3, keepdim=True))
