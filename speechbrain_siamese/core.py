@@ -46,7 +46,8 @@ class SiameseBrain(GlobalBatchBrain):
     SpeechBrain's calling convention), ``classifier``; ``mean_var_norm`` where
     the encoder needs it; ``compute_cost`` where the loss has weights;
     ``teacher_cost`` (weighed by ``teacher_weight``) where each clip comes with
-    a teacher's embedding, ``teacher``.
+    a teacher's embedding, ``teacher``; clips whose ``spk_id_encoded`` is below
+    0 have no other loss.
     Hyperparameters: ``compute_cost`` (called as ``loss(embeddings, labels)``,
     with a third argument if there is a ``miner``), ``classifier_cost``,
     ``pair_weight``, ``classifier_weight``, ``measure`` (``cosine``, or
@@ -167,18 +168,19 @@ class SiameseBrain(GlobalBatchBrain):
         embeddings = gather_batch(embeddings.float())
         labels = gather_batch(self._labels(batch))
         loss = torch.zeros((), device=self.device)
+        if "teacher_cost" in self.modules:
+            loss = self.hparams.teacher_weight * self.modules.teacher_cost(
+                embeddings, gather_batch(self._targets(batch))
+            )
+        if (labels < 0).any():
+            # Of those whom nobody names the teacher alone speaks.
+            embeddings, labels = embeddings[labels >= 0], labels[labels >= 0]
         if self.hparams.pair_weight:
             pair_loss = self._pair_loss(embeddings, labels)
-            loss = self.hparams.pair_weight * pair_loss
+            loss = loss + self.hparams.pair_weight * pair_loss
         with torch.no_grad():
             pairs = getattr(self.hparams.compute_cost, "pairs", all_pairs)
             add_distances(self.hparams.history.sums, *pairs(embeddings, labels))
-        if "teacher_cost" in self.modules:
-            loss = loss + self.hparams.teacher_weight * (
-                self.modules.teacher_cost(
-                    embeddings, gather_batch(self._targets(batch))
-                )
-            )
         if self.hparams.classifier_weight:
             answers = self.modules.classifier(embeddings.unsqueeze(1))
             loss = loss + self.hparams.classifier_weight * (
@@ -187,11 +189,15 @@ class SiameseBrain(GlobalBatchBrain):
         return loss
 
     def _labels(self, batch):
-        """Numbers of the voices that this process heard, (batch,)."""
+        """Numbers of the voices that this process heard, (batch,).
+
+        Below 0 where nobody knows.
+        """
         labels = batch.spk_id_encoded.data.to(self.device).reshape(-1)
         if getattr(self.hparams, "speed_voices", False):
             speed = int(self.hparams.speed_perturb.samp_index)
-            labels = labels + speed * len(self.train_sampler.rows_of)
+            voices = labels + speed * len(self.train_sampler.rows_of)
+            labels = torch.where(labels < 0, labels, voices)
         return labels
 
     def _targets(self, batch):

@@ -390,3 +390,20 @@ def test_a_training_with_nothing_to_learn_from_is_refused(
     assert done.returncode != 0
     assert "pair_weight and classifier_weight are 0" in done.stderr
     assert not (tmp_path / "out" / "prepared").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("option", "steps"),
+    [({"grad_accumulation_factor": 2}, 2), ({"precision": "bf16"}, 4)],
+)
+def test_speechbrains_own_options_are_obeyed(
+    tiny, tiny_data, tmp_path, option, steps
+):
+    output = tmp_path / "out"
+    small = {"growth_rate": 8, "blocks": "[1,1,1,1]"}
+    yaml = "hparams/siamese.yaml"
+    done = train(tiny, yaml, tiny_data, output, **small, **option)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    found = json.loads((output / "metrics.json").read_text())
+    assert found["training_steps"] == steps

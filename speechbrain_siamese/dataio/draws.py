@@ -108,6 +108,32 @@ def draw_windows(
     )
 
 
+def as_draws(
+    rows: np.ndarray,
+    starts: np.ndarray,
+    bounds: np.ndarray,
+    window_samples: int,
+) -> list[Draw]:
+    """Windows as a dataset is asked for them.
+
+    Arguments
+    ---------
+    rows, starts : np.ndarray
+        As ``draw_windows`` gives them, (count,).
+    bounds : np.ndarray
+        First sample and the sample after the last of every row, (rows, 2).
+    window_samples : int
+        Samples of a window.
+
+    Returns
+    -------
+    list of Draw
+    """
+    stops = np.minimum(starts + window_samples, bounds[rows, 1])
+    windows = (part.tolist() for part in (rows, starts, stops))
+    return [Draw(*window) for window in zip(*windows, strict=True)]
+
+
 class WindowSampler(Sampler):
     """What samplers of training windows share; ``steps`` is each one's own.
 
@@ -200,6 +226,4 @@ class WindowSampler(Sampler):
             count,
             generator,
         )
-        stops = np.minimum(starts + self.window_samples, self.bounds[rows, 1])
-        windows = (part.tolist() for part in (rows, starts, stops))
-        return [Draw(*window) for window in zip(*windows, strict=True)]
+        return as_draws(rows, starts, self.bounds, self.window_samples)

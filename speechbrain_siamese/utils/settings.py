@@ -147,6 +147,37 @@ def check_teacher(weight: float, window: float, hop: float) -> None:
     check_range("teacher_hop", hop, 0.1, window, "s")
 
 
+def check_unlabelled(per_batch: object, teacher: object, shards: bool) -> None:
+    """Refuse unlabelled speech that no loss would hear.
+
+    Arguments
+    ---------
+    per_batch : object
+        ``unlabelled_per_batch``.
+    teacher : object
+        Who speaks of it.
+    shards : bool
+        Whether training reads from shards.
+
+    Raises
+    ------
+    ValueError
+        If there is no teacher, the number is out of its range, or training
+        reads from shards, which hold the speakers' recordings alone.
+    """
+    check_range("unlabelled_per_batch", per_batch, 1, 10_000, whole=True)
+    if not teacher:
+        raise ValueError(
+            "unlabelled_folder is set, but teacher is null: nobody says what "
+            "is to be learnt from it; name a teacher"
+        )
+    if shards:
+        raise ValueError(
+            "unlabelled_folder and shards are set, but shards hold the "
+            "speakers' recordings alone: leave one of them out"
+        )
+
+
 def check_speeds(
     speeds: Sequence[float],
     speed_perturb: object | None = None,

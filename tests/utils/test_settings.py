@@ -14,6 +14,7 @@ from speechbrain_siamese.utils.settings import (
     check_ranges,
     check_speeds,
     check_teacher,
+    check_unlabelled,
 )
 
 #: All that a training needs; batches of speakers.
@@ -150,3 +151,16 @@ def test_speeds_that_make_other_speakers_must_hold_their_own():
 def test_speeds_of_another_voice_are_refused(speeds):
     with pytest.raises(ValueError, match=r"^speeds is"):
         check_speeds(speeds)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ((0, "teacher", False), "unlabelled_per_batch is 0"),
+        ((8, None, False), "teacher is null.*name a teacher"),
+        ((8, "teacher", True), "shards hold the speakers' recordings alone"),
+    ],
+)
+def test_unlabelled_speech_that_nothing_hears_is_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        check_unlabelled(*settings)

@@ -35,6 +35,13 @@ from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
 from speechbrain_siamese.dataio.shards import ReadShards
 from speechbrain_siamese.dataio.splits import QUESTIONS
 from speechbrain_siamese.dataio.trial_table import read_trial_table
+from speechbrain_siamese.dataio.unlabelled import (
+    SpeakerNumbers,
+    UnlabelledSampler,
+    prepare_unlabelled,
+    unlabelled_fingerprint,
+    with_unlabelled,
+)
 from speechbrain_siamese.inference.teacher import open_teacher, teacher_name
 from speechbrain_siamese.inference.teacher_targets import teacher_targets
 from speechbrain_siamese.nnet.gather import rank_and_world_size
@@ -70,6 +77,7 @@ from speechbrain_siamese.utils.settings import (
     check_ranges,
     check_speeds,
     check_teacher,
+    check_unlabelled,
 )
 from speechbrain_siamese.utils.whole_file import remove_partials
 from speechbrain_siamese.utils.working_points import parse_target
@@ -86,6 +94,10 @@ def check_settings(hparams):
             hparams["teacher_weight"],
             hparams["teacher_window"],
             hparams["teacher_hop"],
+        )
+    if hparams.get("unlabelled_folder"):
+        check_unlabelled(
+            hparams["unlabelled_per_batch"], teacher, hparams["shards"]
         )
     check_losses(
         hparams["compute_cost"],
@@ -148,7 +160,7 @@ def dataio_prep(hparams, run_opts):
         datasets[name].set_output_keys(["id", "wav", "sig"])
     encoder = sb.dataio.encoder.CategoricalEncoder()
     train.add_dynamic_item(
-        encoder.encode_label_torch,
+        SpeakerNumbers(encoder),
         takes="spk_id",
         provides="spk_id_encoded",
     )
@@ -157,10 +169,18 @@ def dataio_prep(hparams, run_opts):
     # same: a file may be half of one after a kill.
     encoder.update_from_didataset(train, "spk_id")
     train.set_output_keys(["id", "sig", "spk_id_encoded"])
+    sampler = make_sampler(hparams, train, drawn)
+    heard, batches = train, sampler
+    if hparams.get("unlabelled_folder"):
+        heard = with_unlabelled(train, folder)
+        batches = UnlabelledSampler(
+            sampler,
+            stretches(heard)[len(train) :],
+            hparams["unlabelled_per_batch"],
+        )
     if hparams.get("teacher"):
-        add_teacher(hparams, train, run_opts)
-
-    return datasets, encoder, make_sampler(hparams, train, drawn), trials
+        add_teacher(hparams, heard, run_opts)
+    return datasets, encoder, trials, sampler, (heard, batches)
 
 
 def add_teacher(hparams, train, run_opts):
@@ -199,7 +219,7 @@ def make_sampler(hparams, train, drawn):
     rows = [train.data[data_id] for data_id in train.data_ids]
     speech = {
         "speakers": [row["spk_id"] for row in rows],
-        "stretches": [(int(row["start"]), int(row["stop"])) for row in rows],
+        "stretches": stretches(train),
         "window_samples": drawn,
     }
     rank, world_size = rank_and_world_size()
@@ -235,6 +255,12 @@ def make_sampler(hparams, train, drawn):
         **speech,
         **common,
     )
+
+
+def stretches(dataset):
+    """First sample and the one after the last of each row."""
+    rows = [dataset.data[data_id] for data_id in dataset.data_ids]
+    return [(int(row["start"]), int(row["stop"])) for row in rows]
 
 
 def main(argv):
@@ -284,6 +310,18 @@ def main(argv):
             },
         )
 
+    if hparams.get("unlabelled_folder"):
+        run_on_main(
+            prepare_unlabelled,
+            kwargs={
+                "unlabelled_folder": hparams["unlabelled_folder"],
+                "prepared_folder": hparams["prepared_folder"],
+                "cleaning": hparams["cleaning"],
+                "n_jobs": hparams["n_jobs"],
+                "joblib_backend": hparams["joblib_backend"],
+            },
+        )
+
     sections = recipe_sections(hparams_file, overrides)
     run_on_main(
         check_same_training,
@@ -293,11 +331,16 @@ def main(argv):
                 DATA: prepared_fingerprint(hparams["prepared_folder"]),
                 "features or model": "\n".join(section_values(sections)),
                 "teacher": teacher_name(hparams.get("teacher")),
+                "unlabelled recordings": unlabelled_fingerprint(
+                    hparams.get("unlabelled_folder"), hparams["prepared_folder"]
+                ),
             },
         ],
     )
     hparams["window_samples"] = count_window_samples(hparams)
-    datasets, encoder, sampler, trials = dataio_prep(hparams, run_opts)
+    datasets, encoder, trials, sampler, (heard, batches) = dataio_prep(
+        hparams, run_opts
+    )
     build_heads(hparams, len(encoder))
     load_start(hparams, sections)
 
@@ -323,10 +366,10 @@ def main(argv):
     }
     brain.fit(
         hparams["epoch_counter"],
-        datasets["train"],
+        heard,
         datasets["valid"],
         train_loader_kwargs={
-            "batch_sampler": sampler,
+            "batch_sampler": batches,
             "num_workers": hparams["num_workers"],
         },
         valid_loader_kwargs=dict(loader),
