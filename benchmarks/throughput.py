@@ -11,7 +11,10 @@ process, and so is the limit: the multiply-adds of a matrix product per second
 at the same precision, of the best size. The share of the limit is the
 encoder's multiply-adds, counted by torch, over the time that all of it took.
 
-The second table tells what the time went into, by torch's profiler.
+Between both tables stands how long a training step waits for its clips: the
+recipe's dataset and batches, read from a file of noise by SpeechBrain's loader
+without workers. The second table tells what the time went into, by torch's
+profiler.
 ``--quick`` does one round, in bf16 alone, embeds 16 clips and leaves out
 ECAPA's training.
 The last line is JSON, all in bf16: our share of the limit in embedding and in
@@ -35,6 +38,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+import soundfile
 import speechbrain as sb
 import torch
 from accuracy import SYSTEMS
@@ -46,6 +50,9 @@ from speechbrain.inference.speaker import SpeakerRecognition
 from torch.utils.flop_counter import FlopCounterMode
 
 from speechbrain_siamese.core import SiameseBrain
+from speechbrain_siamese.dataio.datasets import read_manifest
+from speechbrain_siamese.dataio.manifests import ROOT as ROOT_OF_PATHS
+from speechbrain_siamese.dataio.manifests import Row, write_manifest
 from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
 from speechbrain_siamese.lobes.features import KeepFeatures
 
@@ -150,7 +157,7 @@ def training(system: str, precision: str, folder: Path) -> Work:
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    # It draws nothing here: its length and its speakers are asked for.
+    # Its length and its speakers are asked for, and reading draws from it.
     brain.train_sampler = SpeakerBatchSampler(
         [str(number) for number in range(SPEAKERS)],
         [(0, 30 * hparams["sample_rate"])] * SPEAKERS,
@@ -158,6 +165,7 @@ def training(system: str, precision: str, folder: Path) -> Work:
         hparams["window_samples"],
         speakers_per_batch=32,
         clips_per_speaker=2,
+        steps=1000,
     )
     hparams["epoch_counter"].current = 1
     # What is computed before the first step is not timed.
@@ -175,6 +183,31 @@ def training(system: str, precision: str, folder: Path) -> Work:
 
     length = hparams["window_len"]
     return Work(step, len(batch) * cost, len(batch), length, pairs, brain)
+
+
+def reading(training_work: Work, folder: Path) -> Work:
+    """A batch of the training from a file, as its loader reads it."""
+    brain = training_work.owner
+    rate, sampler = brain.hparams.sample_rate, brain.train_sampler
+    noise = 0.1 * torch.randn(60 * rate)
+    soundfile.write(folder / "noise.wav", noise.numpy(), rate)
+    rows = [
+        Row(name, 30.0, f"{ROOT_OF_PATHS}noise.wav", *stretch, name, "", name)
+        for name, stretch in zip(
+            sampler.rows_of, sampler.bounds.tolist(), strict=True
+        )
+    ]
+    write_manifest(rows, folder / "train.csv")
+    dataset = read_manifest(
+        str(folder / "train.csv"), str(folder), sampler.window_samples
+    )
+    dataset.set_output_keys(["id", "sig", "spk_id"])
+    loader = iter(
+        brain.make_dataloader(
+            dataset, sb.Stage.TRAIN, batch_sampler=sampler, num_workers=0
+        )
+    )
+    return Work(lambda: next(loader), 0.0, training_work.clips)
 
 
 def embedding(system: str, precision: str, folder: Path, clips: int) -> Work:
@@ -223,6 +256,8 @@ def all_work(folder: Path, quick: bool) -> dict[Name, Work]:
             works[("embed", *name)] = embedding(*name, where, clips)
             if not (quick and system.startswith("ecapa")):
                 works[("train", *name)] = training(*name, where)
+    name = ("siamese", "bf16")
+    works[("read", *name)] = reading(works[("train", *name)], folder)
     return works
 
 
@@ -260,7 +295,7 @@ def print_rates(works: dict[Name, Work], seconds: dict[Name, float]) -> dict:
     rates = {}
     for name, work in sorted(works.items(), key=lambda item: item[0][::2]):
         way, system, precision = name
-        if way == "product":
+        if way in ("product", "read"):
             continue
         clips, pairs = work.clips / seconds[name], work.pairs / seconds[name]
         cost = work.multiply_adds / work.clips
@@ -275,6 +310,11 @@ def print_rates(works: dict[Name, Work], seconds: dict[Name, float]) -> dict:
             f"{clips:>9.1f}{f'{pairs:.1f}' if pairs else '-':>9}"
             f"{own['realtime']:>12.1f}{100 * own['share']:>8.1f} %"
         )
+    reading_time, step_time = (
+        seconds[way, "siamese", "bf16"] for way in ("read", "train")
+    )
+    waits = reading_time / step_time
+    print(f"reading a batch takes {100 * waits:.1f} % of a training step, bf16")
     for precision in limits:
         ours, theirs = (
             rates["train", system, precision]["pairs"]
