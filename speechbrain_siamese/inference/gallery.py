@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from speechbrain_siamese.inference.clips import (
     several_clips,
 )
 from speechbrain_siamese.inference.gallery_store import (
+    Change,
     EnrolledClip,
     GalleryStore,
     Person,
@@ -32,7 +33,8 @@ from speechbrain_siamese.inference.identification import (
     score_voices,
     with_probabilities,
 )
-from speechbrain_siamese.inference.search import SEARCHES, Search
+from speechbrain_siamese.inference.loaded_voices import LoadedVoices
+from speechbrain_siamese.inference.search import SEARCHES
 from speechbrain_siamese.utils.ranges import check_range
 
 if TYPE_CHECKING:
@@ -117,7 +119,7 @@ class Gallery:
         self.model, self.index = model, index
         self.store = GalleryStore(path, model.fingerprint, model.embedding_dim)
         self._lock = threading.Lock()
-        self._loaded: tuple[int, list[str], Search] | None = None
+        self._voices: LoadedVoices | None = None
 
     def check_model(self, model: SiameseRecognition) -> None:
         """Refuse embeddings of another model than the gallery's.
@@ -160,7 +162,8 @@ class Gallery:
         ValueError
             If nobody has that name.
         """
-        self.store.remove(checked_name(name))
+        name = checked_name(name)
+        self._follow(self.store.remove(name), lambda own: own.remove(name))
 
     def rename(self, old: str, new: str) -> None:
         """Give a person another name.
@@ -174,7 +177,10 @@ class Gallery:
         ValueError
             If nobody is called ``old``, or someone is called ``new``.
         """
-        self.store.rename(checked_name(old), checked_name(new))
+        old, new = checked_name(old), checked_name(new)
+        self._follow(
+            self.store.rename(old, new), lambda own: own.rename(old, new)
+        )
 
     # ---- Enrolment ----------------------------------------------------------
 
@@ -233,7 +239,10 @@ class Gallery:
         different = {clip.digest: clip for clip in usable.values()}
         done.seconds = sum(clip.seconds for clip in different.values())
         self._compare(done, usable)
-        done.added = self.store.add(done.name, [*usable.values()])
+        change = self.store.add(done.name, [*usable.values()])
+        if change.clips:
+            self._follow(change, lambda own: own.put(done.name, change.voice))
+        done.added = change.clips
         return done
 
     def _compare(self, done: Enrolment, usable: dict[str, EnrolledClip]):
@@ -306,11 +315,12 @@ class Gallery:
             enrolled.
         """
         embedding = embed_clip(self.model, clip)
-        if not self._search()[1]:
+        found = self.identify_embedding(embedding, top, threshold, unknown)
+        if not found.candidates:
             raise ValueError(
                 f"nobody is enrolled in {self.store.path}: enroll someone first"
             )
-        return self.identify_embedding(embedding, top, threshold, unknown)
+        return found
 
     def identify_embedding(
         self,
@@ -347,16 +357,14 @@ class Gallery:
                 f"{self.model.embedding_dim} of this gallery's model"
             )
         query = torch.nn.functional.normalize(query, dim=0).numpy()
-        _, names, search = self._search()
+        with self._lock:
+            people = self._up_to_date()
+            count = len(people)
+            names, voices = people.nearest(query, max(top, CANDIDATES))
         if not names:
             return Identification(None, [], 1.0)
-        cosines, positions = search.search(query[None], max(top, CANDIDATES))
-        # An index that misses some fills up with what is no cosine.
-        near = positions[0][cosines[0] >= -1.5]
-        scored = score_voices(
-            self.model, query, search[near], [names[one] for one in near]
-        )
-        found = with_probabilities(self.model, scored, len(names), unknown)
+        scored = score_voices(self.model, query, voices, names)
+        found = with_probabilities(self.model, scored, count, unknown)
         best = found.candidates[0]
         taken = best.probability > LIKELY
         if threshold is not None:
@@ -367,11 +375,25 @@ class Gallery:
             candidates=found.candidates[:top],
         )
 
-    def _search(self) -> tuple[int, list[str], Search]:
-        """Everybody's voice in memory, as the file has them now."""
+    # ---- Voices in memory ---------------------------------------------------
+
+    def _up_to_date(self) -> LoadedVoices:
+        """Everybody's voice as the file has it now; hold the lock."""
+        if self._voices is None or self._voices.state != self.store.state():
+            names, voices, state = self.store.voices()
+            self._voices = LoadedVoices(names, voices, state, self.index)
+        return self._voices
+
+    def _follow(
+        self, change: Change, follow: Callable[[LoadedVoices], None]
+    ) -> None:
+        """Change in memory what this process has changed in the file.
+
+        Where another one has changed it since they were loaded, they are
+        loaded again when they are asked.
+        """
         with self._lock:
-            if not self._loaded or self._loaded[0] != self.store.changes():
-                names, voices, changes = self.store.voices()
-                search = SEARCHES[self.index](voices) if names else None
-                self._loaded = (changes, names, search)
-            return self._loaded
+            voices = self._voices
+            if voices is not None and voices.state == change.before:
+                follow(voices)
+                voices.state = change.after

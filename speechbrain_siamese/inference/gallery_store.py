@@ -34,6 +34,11 @@ from speechbrain_siamese.inference.gallery_file import (
 #: Letters of a name.
 LONGEST_NAME = 200
 
+#: A state that no gallery was in before: of a counter, two copies of a file
+#: that went different ways would have the same. Half of the range of SQLite,
+#: as older versions of this package add one.
+ANY_STATE = "random() / 2"
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -81,6 +86,26 @@ class Person:
     name: str
     clips: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of a gallery's file by one call.
+
+    Arguments
+    ---------
+    before, after : int
+        Its state; equal where nothing was changed.
+    clips : int
+        How many were new.
+    voice : np.ndarray or None
+        Of the person who has new clips, by now, (dim,).
+    """
+
+    before: int
+    after: int
+    clips: int = 0
+    voice: np.ndarray | None = None
 
 
 def weighted_voice(clips: Sequence[EnrolledClip]) -> np.ndarray:
@@ -168,7 +193,7 @@ class GalleryStore:
     -------
     >>> store = GalleryStore(getfixture("tmp_path") / "people.sqlite", "12", 2)
     >>> east = np.array([1.0, 0.0], dtype=np.float32)
-    >>> store.add("sita", [EnrolledClip("a1", None, 5.0, 4.0, east)])
+    >>> store.add("sita", [EnrolledClip("a1", None, 5.0, 4.0, east)]).clips
     1
     >>> store.people()
     [Person(name='sita', clips=1, seconds=5.0)]
@@ -216,7 +241,7 @@ class GalleryStore:
                 database.execute(statement)
             if not database.execute("SELECT count(*) FROM model").fetchone()[0]:
                 database.execute(
-                    "INSERT INTO model VALUES (?, ?, 0)",
+                    f"INSERT INTO model VALUES (?, ?, {ANY_STATE})",
                     (self.fingerprint, self.dim),
                 )
                 # No parameters are taken here; both are our own numbers.
@@ -261,15 +286,19 @@ class GalleryStore:
         # Asking for the lock at once cannot end in a deadlock of two readers.
         return self._open_ours("BEGIN IMMEDIATE")
 
-    def changes(self) -> int:
-        """How often the gallery was changed, by anybody.
+    def state(self) -> int:
+        """A number that is another one after each change, by anybody.
 
         Returns
         -------
         int
         """
         with self._reading() as database:
-            return database.execute("SELECT changes FROM model").fetchone()[0]
+            return self._state(database)
+
+    def _state(self, database):
+        ((state,),) = self._rows(database, (int,), "SELECT changes FROM model")
+        return state
 
     def people(self) -> list[Person]:
         """Who is enrolled, by name.
@@ -298,16 +327,14 @@ class GalleryStore:
             In the order of the rows.
         voices : np.ndarray
             (people, dim), float32, of length 1 each.
-        changes : int
-            As ``changes`` gave it then.
+        state : int
+            As ``state`` gave it then.
         """
         with self._reading() as database:
             (count,) = database.execute(
                 "SELECT count(*) FROM people"
             ).fetchone()
-            ((changes,),) = self._rows(
-                database, (int,), "SELECT changes FROM model"
-            )
+            state = self._state(database)
             if 4 * count * self.dim > self.path.stat().st_size:
                 raise self._damaged(f"{count} people have too few bytes")
             voices = np.empty((count, self.dim), dtype=np.float32)
@@ -319,7 +346,7 @@ class GalleryStore:
             ):
                 voices[len(names)] = self._vector(voice)
                 names.append(name)
-        return names, voices, changes
+        return names, voices, state
 
     def clips(self, name: str, with_audio: bool = False) -> list[EnrolledClip]:
         """The clips of a person, oldest first.
@@ -338,7 +365,7 @@ class GalleryStore:
         with self._reading() as database:
             return self._clips_of(database, name, with_audio)
 
-    def add(self, name: str, clips: Sequence[EnrolledClip]) -> int:
+    def add(self, name: str, clips: Sequence[EnrolledClip]) -> Change:
         """Enrol someone, or add clips to someone who is enrolled.
 
         Arguments
@@ -350,8 +377,7 @@ class GalleryStore:
 
         Returns
         -------
-        int
-            How many were new.
+        Change
         """
         with self._writing() as database:
             there = self._clips_of(database, name)
@@ -367,13 +393,14 @@ class GalleryStore:
                     if clip.digest in known
                 ],
             )
+            before = self._state(database)
             if not new:
-                return 0
-            voice = _blob(weighted_voice([*there, *new.values()]))
+                return Change(before, before)
+            voice = weighted_voice([*there, *new.values()])
             database.execute(
                 "INSERT INTO people (name, voice) VALUES (?, ?) "
                 "ON CONFLICT (name) DO UPDATE SET voice = excluded.voice",
-                (name, voice),
+                (name, _blob(voice)),
             )
             (person,) = database.execute(
                 "SELECT id FROM people WHERE name = ?", (name,)
@@ -394,15 +421,19 @@ class GalleryStore:
                     for clip in new.values()
                 ],
             )
-            _count_change(database)
-        return len(new)
+            after = self._changed(database)
+        return Change(before, after, len(new), voice)
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str) -> Change:
         """Delete a person with every trace in the file.
 
         Arguments
         ---------
         name : str
+
+        Returns
+        -------
+        Change
 
         Raises
         ------
@@ -410,19 +441,25 @@ class GalleryStore:
             If nobody has that name.
         """
         with self._writing() as database:
+            before = self._state(database)
             done = database.execute(
                 "DELETE FROM people WHERE name = ?", (name,)
             )
             if not done.rowcount:
                 raise self._nobody(name)
-            _count_change(database)
+            after = self._changed(database)
+        return Change(before, after)
 
-    def rename(self, old: str, new: str) -> None:
+    def rename(self, old: str, new: str) -> Change:
         """Give a person another name.
 
         Arguments
         ---------
         old, new : str
+
+        Returns
+        -------
+        Change
 
         Raises
         ------
@@ -430,6 +467,7 @@ class GalleryStore:
             If nobody is called ``old``, or someone is called ``new``.
         """
         with self._writing() as database:
+            before = self._state(database)
             try:
                 done = database.execute(
                     "UPDATE people SET name = ? WHERE name = ?", (new, old)
@@ -441,7 +479,12 @@ class GalleryStore:
                 ) from error
             if not done.rowcount:
                 raise self._nobody(old)
-            _count_change(database)
+            after = self._changed(database)
+        return Change(before, after)
+
+    def _changed(self, database):
+        database.execute(f"UPDATE model SET changes = {ANY_STATE}")
+        return self._state(database)
 
     def _nobody(self, name):
         return ValueError(f"nobody called {name!r} is enrolled in {self.path}")
@@ -487,10 +530,6 @@ class GalleryStore:
             f"{self.path} is damaged ({reason}): take an earlier copy, or make "
             "a new one"
         )
-
-
-def _count_change(database):
-    database.execute("UPDATE model SET changes = changes + 1")
 
 
 def _blob(vector):

@@ -26,6 +26,21 @@ class Search(Protocol):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Cosines, highest first, and positions, (queries, top) each."""
 
+    def put(self, position: int, voice: np.ndarray) -> None:
+        """Change a voice, (dim,), or add one behind the last."""
+
+    def remove(self, position: int) -> None:
+        """Drop a voice; the last takes its position. One must stay."""
+
+
+def _with_more_room(voices: np.ndarray, axis: int) -> np.ndarray:
+    """A copy with room for half as many more: few copies in the long run."""
+    shape = [*voices.shape]
+    shape[axis] += shape[axis] // 2 + 16
+    grown = np.zeros(shape, dtype=voices.dtype)
+    grown[tuple(map(slice, voices.shape))] = voices
+    return grown
+
 
 class ExactSearch:
     """Compare with every voice.
@@ -48,11 +63,30 @@ class ExactSearch:
     """
 
     def __init__(self, voices: np.ndarray):
-        self._columns = np.ascontiguousarray(voices.T)
+        self._room = np.ascontiguousarray(voices.T)
+        self._people = len(voices)
+
+    @property
+    def _columns(self) -> np.ndarray:
+        return self._room[:, : self._people]
 
     def __getitem__(self, positions: np.ndarray) -> np.ndarray:
         """Voices by position, (positions, dim)."""
         return self._columns[:, positions].T
+
+    def put(self, position: int, voice: np.ndarray) -> None:
+        """Change a voice, (dim,), or add one behind the last."""
+        if position == self._room.shape[1]:
+            self._room = _with_more_room(self._room, axis=1)
+        self._room[:, position] = voice
+        self._people = max(self._people, position + 1)
+
+    def remove(self, position: int) -> None:
+        """Drop a voice; the last takes its position. One must stay."""
+        self._people -= 1
+        self._room[:, position] = self._room[:, self._people]
+        # A voice is personal data, in memory, too.
+        self._room[:, self._people] = 0
 
     def search(
         self, queries: np.ndarray, top: int
@@ -96,7 +130,8 @@ class FaissSearch:
     Arguments
     ---------
     voices : np.ndarray
-        (people, dim), float32, of length 1 each; is kept, not copied.
+        (people, dim), float32, of length 1 each; is kept and changed, not
+        copied.
     cells : int or None
         How many there are; None for four times the root of the people.
     probes : int
@@ -118,13 +153,18 @@ class FaissSearch:
                 "index is faiss, which is not installed: "
                 "pip install 'speechbrain-siamese[faiss]'"
             ) from error
-        self.voices = voices
+        self._faiss, self._given = faiss, (cells, probes)
+        self._build(voices)
+
+    def _build(self, voices: np.ndarray) -> None:
+        cells, probes = self._given
         people, dim = voices.shape
+        self._room, self._people, self._learnt = voices, people, people
         cells = cells or max(1, round(4 * people**0.5))
         # FAISS wants some 39 voices a cell to learn it from.
         cells = max(1, min(cells, people // 39))
-        self.index = faiss.index_factory(
-            dim, f"IVF{cells},SQ8", faiss.METRIC_INNER_PRODUCT
+        self.index = self._faiss.index_factory(
+            dim, f"IVF{cells},SQ8", self._faiss.METRIC_INNER_PRODUCT
         )
         generator = np.random.default_rng(0)
         lot = generator.permutation(people)[: 64 * cells]
@@ -134,16 +174,49 @@ class FaissSearch:
 
     def __getitem__(self, positions: np.ndarray) -> np.ndarray:
         """Voices by position, (positions, dim)."""
-        return self.voices[positions]
+        return self._room[positions]
+
+    def put(self, position: int, voice: np.ndarray) -> None:
+        """Change a voice, (dim,), or add one behind the last."""
+        if position < self._people:
+            self._forget(position)
+        elif position == len(self._room):
+            self._room = _with_more_room(self._room, axis=0)
+        self._room[position] = voice
+        self._people = max(self._people, position + 1)
+        if self._people > 2 * self._learnt:
+            # There are too few cells for so many, learnt from too few.
+            self._build(self._room[: self._people])
+        else:
+            self._know(position)
+
+    def remove(self, position: int) -> None:
+        """Drop a voice; the last takes its position. One must stay."""
+        self._forget(position)
+        self._people -= 1
+        last = self._people
+        if position != last:
+            self._forget(last)
+            self._room[position] = self._room[last]
+            self._know(position)
+        self._room[last] = 0
+
+    def _know(self, position: int) -> None:
+        self.index.add_with_ids(
+            self._room[position : position + 1], np.array([position])
+        )
+
+    def _forget(self, position: int) -> None:
+        self.index.remove_ids(np.array([position]))
 
     def search(
         self, queries: np.ndarray, top: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """As ``ExactSearch.search``; what is missed has the cosine -2."""
-        top = min(top, len(self.voices))
-        wanted = min(SPARE[0] * top + SPARE[1], len(self.voices))
+        top = min(top, self._people)
+        wanted = min(SPARE[0] * top + SPARE[1], self._people)
         _, near = self.index.search(queries, wanted)
-        cosines = np.einsum("qd,qcd->qc", queries, self.voices[near])
+        cosines = np.einsum("qd,qcd->qc", queries, self._room[near])
         # Where its cells hold too few, FAISS fills up with -1.
         cosines[near < 0] = -2.0
         order = np.argsort(-cosines, axis=1)[:, :top]

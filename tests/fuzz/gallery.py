@@ -56,7 +56,7 @@ def _use(store):
         with suppress(ValueError):
             store.rename(person.name, "another")
             store.remove("another")
-    store.changes()
+    store.state()
 
 
 def _clip(dim):

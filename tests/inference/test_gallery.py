@@ -172,6 +172,56 @@ def test_a_gallery_is_seen_by_whoever_opened_it_before(gallery, clips, model):
         other.identify(clips[0][0])
 
 
+def test_enrolment_reads_no_voice_of_others(gallery, clips, model, monkeypatch):
+    """Nor do other changes; of a thousand people it would take long."""
+    gallery.enroll("a", clips[0][0])
+    read = []
+    whole = gallery.store.voices
+    monkeypatch.setattr(
+        gallery.store, "voices", lambda: read.append(1) or whole()
+    )
+    gallery.enroll("b", clips[1][0])
+    gallery.enroll("a", clips[0][1])
+    gallery.enroll("c", clips[2][0])
+    gallery.rename("b", "d")
+    gallery.remove("a")
+    found = gallery.identify(clips[1][0], top=9)
+    assert not read
+    fresh = model.gallery(gallery.store.path).identify(clips[1][0], top=9)
+    assert found == fresh
+    # Somebody else has written since: all is read, once.
+    model.gallery(gallery.store.path).enroll("e", clips[3][0])
+    gallery.enroll("f", clips[0][0])
+    found = gallery.identify(clips[3][0], top=9)
+    assert {one.name for one in found.candidates} == {*"cdef"}
+    assert len(read) == 1
+
+
+def test_what_others_write_between_is_not_missed(gallery, clips, model):
+    """Neither sees the other's change before it writes its own."""
+    other = model.gallery(gallery.store.path)
+    for own, number in ((gallery, 0), (other, 1)):
+        own.enroll(f"first {number}", clips[number][0])
+    # Without the comparison that would load what the other wrote.
+    (clip,) = gallery.store.clips("first 0")
+    change = other.store.add("between", [clip])
+    other._follow(change, lambda voices: voices.put("between", change.voice))
+    gallery.rename("first 0", "last")
+    for own in (gallery, other):
+        found = own.identify(clips[0][0], top=9).candidates
+        assert {one.name for one in found} == {"last", "first 1", "between"}
+
+
+def test_a_gallery_made_anew_in_its_place_is_seen(gallery, clips, model):
+    """After as many changes as the one that was deleted had."""
+    gallery.enroll("a", clips[0][0])
+    assert gallery.identify(clips[0][0]).candidates[0].name == "a"
+    gallery.store.path.unlink()
+    model.gallery(gallery.store.path).enroll("b", clips[1][0])
+    found = gallery.identify(clips[0][0])
+    assert [one.name for one in found.candidates] == ["b"]
+
+
 def test_unusable_clips_are_refused_with_a_reason(gallery, clips, tmp_path):
     silent = tmp_path / "silent.wav"
     soundfile.write(silent, np.zeros(3 * RATE), RATE)

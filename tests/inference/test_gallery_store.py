@@ -39,15 +39,15 @@ def test_a_voice_is_the_weighted_mean_over_all_calls(store):
 
 
 def test_a_clip_counts_once(store):
-    assert store.add("sita", [clip("1"), clip("1")]) == 1
-    assert store.add("sita", [clip("1"), clip("2")]) == 1
+    assert store.add("sita", [clip("1"), clip("1")]).clips == 1
+    assert store.add("sita", [clip("1"), clip("2")]).clips == 1
     assert store.people() == [Person("sita", 2, 10.0)]
 
 
 def test_what_is_new_of_a_known_clip_is_kept(store):
     store.add("sita", [clip("1", source="/old.wav")])
-    assert store.add("sita", [clip("1", source="/new.wav")]) == 0
-    assert store.add("sita", [clip("1", audio=b"flac")]) == 0
+    assert store.add("sita", [clip("1", source="/new.wav")]).clips == 0
+    assert store.add("sita", [clip("1", audio=b"flac")]).clips == 0
     (found,) = store.clips("sita", with_audio=True)
     assert (found.source, found.audio) == ("/new.wav", b"flac")
 
@@ -69,21 +69,35 @@ def test_audio_is_read_only_where_asked_for(store):
         database.execute("UPDATE clips SET audio = 'spoilt'")
     with pytest.raises(GalleryError, match="spoilt"):
         store.clips("sita", with_audio=True)
-    assert store.add("sita", [clip("2")]) == 1
+    assert store.add("sita", [clip("2")]).clips == 1
     assert [one.audio for one in store.clips("sita")] == [None, None]
 
 
-def test_changes_count_what_changed(store):
-    seen = [store.changes()]
+def test_each_change_leads_to_a_state_of_its_own(store):
+    seen = [store.state()]
+    for change in (
+        store.add("a", [clip("1")]),
+        store.rename("a", "b"),
+        store.remove("b"),
+    ):
+        assert change.before == seen[-1]
+        seen.append(change.after)
+    assert store.state() == seen[-1]
+    assert len(set(seen)) == 4
     store.add("a", [clip("1")])
-    seen.append(store.changes())
+    change = store.add("a", [clip("1")])
+    assert change.before == change.after == store.state()
+
+
+def test_files_that_went_different_ways_differ_in_their_state(store):
     store.add("a", [clip("1")])
-    seen.append(store.changes())
-    store.rename("a", "b")
-    seen.append(store.changes())
-    store.remove("b")
-    seen.append(store.changes())
-    assert seen == [0, 1, 1, 2, 3]
+    other = store.path.with_name("copy.sqlite")
+    other.write_bytes(store.path.read_bytes())
+    other = GalleryStore(other, "f1", 2)
+    assert other.state() == store.state()
+    store.add("b", [clip("1")])
+    other.remove("a")
+    assert other.state() != store.state()
 
 
 def test_of_a_removed_person_no_byte_stays(store):
@@ -127,7 +141,7 @@ def test_another_models_gallery_is_refused(store):
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda store: store.changes(),
+        lambda store: store.state(),
         lambda store: store.people(),
         lambda store: store.voices(),
         lambda store: store.clips("sita"),
@@ -192,4 +206,4 @@ def test_threads_share_a_store(store):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(store.people()) == store.changes() == 80
+    assert len(store.people()) == 80

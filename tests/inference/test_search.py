@@ -42,6 +42,33 @@ def test_no_more_than_there_are():
     assert (positions[:, 0] == np.arange(3)).all()
 
 
+@pytest.mark.parametrize("kind", [ExactSearch, FaissSearch])
+def test_changed_voices_are_found_as_if_they_had_been_there(kind):
+    """Added beyond the room there was, changed, and taken away."""
+    if kind is FaissSearch:
+        pytest.importorskip("faiss")
+    found = kind(unit(5, 24, 0))
+    expected = [*unit(5, 24, 0)]
+    rng = np.random.default_rng(1)
+    for number, voice in enumerate(unit(300, 24, 2)):
+        place = rng.integers(len(expected))
+        if number % 3:
+            place = len(expected)
+        found.put(place, voice)
+        expected[place : place + 1] = [voice]
+        if number % 7 == 0:
+            place = rng.integers(len(expected))
+            found.remove(place)
+            last = expected.pop()
+            expected[place : place + 1] = [last][: len(expected) - place]
+    voices = np.stack(expected)
+    everybody = np.arange(len(voices))
+    assert (found[everybody] == voices).all()
+    _, positions = found.search(voices, 3)
+    assert (positions[:, 0] == everybody).all()
+    assert positions.max() < len(voices)
+
+
 def test_faiss_finds_nearly_all():
     pytest.importorskip("faiss")
     voices = unit(5000, 24, 0)
