@@ -150,7 +150,7 @@ def remove(gallery_path, as_json, name):
 
     Example: siamese gallery remove --gallery=people.sqlite Sita
     """
-    from speechbrain_siamese.inference.gallery_store import checked_name
+    from speechbrain_siamese.inference.enrolled import checked_name
 
     name = checked_name(name)
     open_store(gallery_path).remove(name)
@@ -168,7 +168,7 @@ def rename(gallery_path, as_json, old, new):
 
     Example: siamese gallery rename --gallery=people.sqlite Sita "Sita Devi"
     """
-    from speechbrain_siamese.inference.gallery_store import checked_name
+    from speechbrain_siamese.inference.enrolled import checked_name
 
     old, new = checked_name(old), checked_name(new)
     open_store(gallery_path).rename(old, new)

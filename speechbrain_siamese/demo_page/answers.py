@@ -28,7 +28,7 @@ from speechbrain_siamese.demo_page.spectrogram import (
     as_address,
     plot_spectrogram,
 )
-from speechbrain_siamese.inference.gallery_store import checked_name
+from speechbrain_siamese.inference.enrolled import checked_name
 from speechbrain_siamese.inference.label import Segment
 from speechbrain_siamese.inference.label_files import ENDINGS, write_labels
 from speechbrain_siamese.pages import render_page

@@ -18,7 +18,7 @@ from speechbrain_siamese.dataio.decoding import (
     decode_blocks,
 )
 from speechbrain_siamese.dataio.quality import ClipQuality, clip_quality
-from speechbrain_siamese.inference.gallery_store import EnrolledClip
+from speechbrain_siamese.inference.enrolled import EnrolledClip
 from speechbrain_siamese.utils.sound_bytes import opened_sound, sound_bytes
 
 if TYPE_CHECKING:

@@ -19,14 +19,13 @@ from speechbrain_siamese.inference.clips import (
     is_waveform,
     several_clips,
 )
-from speechbrain_siamese.inference.gallery_store import (
-    Change,
+from speechbrain_siamese.inference.enrolled import (
     EnrolledClip,
-    GalleryStore,
     Person,
     checked_name,
     weighted_voice,
 )
+from speechbrain_siamese.inference.gallery_store import Change, GalleryStore
 from speechbrain_siamese.inference.identification import (
     Identification,
     passes,

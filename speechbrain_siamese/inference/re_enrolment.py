@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from speechbrain_siamese.inference.clips import clip_to_enroll, from_flac
+from speechbrain_siamese.inference.enrolled import EnrolledClip, checked_name
 from speechbrain_siamese.inference.gallery import Gallery
-from speechbrain_siamese.inference.gallery_store import (
-    EnrolledClip,
-    GalleryStore,
-    checked_name,
-)
+from speechbrain_siamese.inference.gallery_store import GalleryStore
 from speechbrain_siamese.utils.whole_file import whole_file
 
 #: Seconds by which decoders of other years may differ about a file's length.

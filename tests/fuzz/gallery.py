@@ -10,10 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from speechbrain_siamese.inference.gallery_store import (
-    EnrolledClip,
-    GalleryStore,
-)
+from speechbrain_siamese.inference.enrolled import EnrolledClip
+from speechbrain_siamese.inference.gallery_store import GalleryStore
 
 #: What may not run while a gallery is spoilt by statements: it is the
 #: harness that would write other files, not the package.

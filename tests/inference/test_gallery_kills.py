@@ -12,10 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speechbrain_siamese.inference.gallery_store import (
-    GalleryStore,
-    weighted_voice,
-)
+from speechbrain_siamese.inference.enrolled import weighted_voice
+from speechbrain_siamese.inference.gallery_store import GalleryStore
 
 pytestmark = pytest.mark.fault(
     "two processes enrol into one gallery, killed at random",

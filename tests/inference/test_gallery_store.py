@@ -8,12 +8,9 @@ import threading
 import numpy as np
 import pytest
 
-from speechbrain_siamese.inference.gallery_store import (
-    EnrolledClip,
-    GalleryError,
-    GalleryStore,
-    Person,
-)
+from speechbrain_siamese.inference.enrolled import EnrolledClip, Person
+from speechbrain_siamese.inference.gallery_file import GalleryError
+from speechbrain_siamese.inference.gallery_store import GalleryStore
 
 EAST, NORTH = np.eye(2, dtype=np.float32)
 

@@ -10,11 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from speechbrain_siamese.inference.gallery_store import (
-    EnrolledClip,
-    GalleryError,
-    GalleryStore,
-)
+from speechbrain_siamese.inference.enrolled import EnrolledClip
+from speechbrain_siamese.inference.gallery_file import GalleryError
+from speechbrain_siamese.inference.gallery_store import GalleryStore
 
 pytestmark = pytest.mark.fault(
     "galleries of strangers: damaged, or with code in them",

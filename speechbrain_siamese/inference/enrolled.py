@@ -1,0 +1,120 @@
+"""Who is enrolled: people, their clips, and their voices."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+#: Letters of a name.
+LONGEST_NAME = 200
+
+
+@dataclass(frozen=True)
+class EnrolledClip:
+    """One clip of a person.
+
+    Arguments
+    ---------
+    digest : str
+        Of its samples: the same clip counts once.
+    source : str or None
+        Absolute path of its file; None for a waveform.
+    seconds : float
+        Of the clip.
+    weight : float
+        What it counts in the person's mean.
+    embedding : np.ndarray
+        (dim,), float32, of length 1.
+    audio : bytes or None
+        A FLAC file, where it was kept and is asked for.
+    """
+
+    digest: str
+    source: str | None
+    seconds: float
+    weight: float
+    embedding: np.ndarray
+    audio: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Person:
+    """Someone who is enrolled.
+
+    Arguments
+    ---------
+    name : str
+    clips : int
+        How many the voice is the mean of.
+    seconds : float
+        Of all clips.
+    """
+
+    name: str
+    clips: int
+    seconds: float
+
+
+def weighted_voice(clips: Sequence[EnrolledClip]) -> np.ndarray:
+    """Mean direction of a person's clips.
+
+    Arguments
+    ---------
+    clips : Sequence[EnrolledClip]
+        At least one.
+
+    Returns
+    -------
+    np.ndarray
+        (dim,), float32, of length 1.
+
+    Example
+    -------
+    >>> east, north = np.eye(2, dtype=np.float32)
+    >>> clips = [
+    ...     EnrolledClip("1", None, 9.0, 3.0, east),
+    ...     EnrolledClip("2", None, 9.0, 4.0, north),
+    ... ]
+    >>> weighted_voice(clips)
+    array([0.6, 0.8], dtype=float32)
+    """
+    total = sum(clip.weight * clip.embedding.astype(float) for clip in clips)
+    return (total / max(np.linalg.norm(total), 1e-12)).astype(np.float32)
+
+
+def checked_name(name: str) -> str:
+    """A person's name as it is stored.
+
+    Arguments
+    ---------
+    name : str
+
+    Returns
+    -------
+    str
+        Normalised (NFC), without space at its ends.
+
+    Raises
+    ------
+    ValueError
+        If it is empty, too long, or holds control characters.
+
+    Example
+    -------
+    >>> checked_name(" सीता ")
+    'सीता'
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"a name is {name!r}, expected text")
+    name = unicodedata.normalize("NFC", name).strip()
+    # Formatting characters (Cf) are part of many scripts.
+    bad = any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
+    if not 0 < len(name) <= LONGEST_NAME or bad:
+        raise ValueError(
+            f"a name is {name[:50]!r}, expected 1 to {LONGEST_NAME} letters "
+            "without control characters"
+        )
+    return name
