@@ -41,7 +41,7 @@ def enroll(source, trust, gallery_path, as_json, keep_audio, name, files):
     Example: siamese enroll --source=export --gallery=people.sqlite Sita a.m4a
     """
     gallery = open_model(source, trust).gallery(gallery_path)
-    done = gallery.enroll(name, files, keep_audio)
+    done = gallery.enroll(name, files, keep_audio, progress=True)
     for clip, reason in done.refused.items():
         click.echo(f"refused: {clip}: {reason}", err=True)
     for clip, doubts in done.warnings.items():

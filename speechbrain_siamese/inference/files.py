@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from speechbrain.utils.data_utils import split_path
 from speechbrain.utils.fetching import fetch
+from tqdm import tqdm
 
 from speechbrain_siamese.dataio.decoding import (
     DecodingError,
@@ -246,7 +247,7 @@ class FileReading:
         """
         self.check_label(gallery, recall, online)
         if online:
-            return self._label_online(path, gallery)
+            return self._label_online(path, gallery, progress)
         changes, voices = self.change_model, self.voice_model
         speech, encoder = self.speech_frames(path), self.mods.embedding_model
         with self.inference_ctx:
@@ -284,17 +285,20 @@ class FileReading:
             )
 
     def _label_online(
-        self, path: str | Path, gallery: Gallery | None
+        self, path: str | Path, gallery: Gallery | None, progress: bool
     ) -> list[Segment]:
         """Label a file as if it came from a microphone."""
         stream = SpeakerStream(self, gallery)
         rate = self.audio_normalizer.sample_rate
-        found = [
-            segment
-            for block in decode_blocks(path, rate)
-            for segment in stream.push(block)
-        ]
-        found += stream.finish()
+        found = []
+        # Without an end: how long a file lasts is known when it is decoded.
+        with tqdm(
+            unit=" s of sound", disable=None if progress else True
+        ) as bar:
+            for block in decode_blocks(path, rate):
+                found += stream.push(block)
+                bar.update(round(len(block) / rate))
+            found += stream.finish()
         if sum(one.end - one.start for one in found) < 1:
             # It may be too short, or silent.
             self.speech_frames(path)

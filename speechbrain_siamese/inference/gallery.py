@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from speechbrain_siamese.inference.clips import (
     Clip,
@@ -184,7 +185,11 @@ class Gallery:
     # ---- Enrolment ----------------------------------------------------------
 
     def enroll(
-        self, name: str, clips: Clip | Iterable[Clip], keep_audio: bool = False
+        self,
+        name: str,
+        clips: Clip | Iterable[Clip],
+        keep_audio: bool = False,
+        progress: bool = False,
     ) -> Enrolment:
         """Add a person, or clips to one who is enrolled.
 
@@ -199,6 +204,8 @@ class Gallery:
             Files, or mono waveforms at the model's rate.
         keep_audio : bool
             Keep the clips themselves in the gallery, as FLAC.
+        progress : bool
+            Draw a bar, where there is a terminal.
 
         Returns
         -------
@@ -214,7 +221,14 @@ class Gallery:
         """
         done = Enrolment(checked_name(name))
         usable: dict[str, EnrolledClip] = {}
-        for number, clip in enumerate(several_clips(clips), start=1):
+        bar = tqdm(
+            several_clips(clips),
+            desc="Enrolling",
+            unit="clip",
+            # None: where standard error is no terminal.
+            disable=None if progress else True,
+        )
+        for number, clip in enumerate(bar, start=1):
             label = f"waveform {number}" if is_waveform(clip) else str(clip)
             if label in usable or label in done.refused:
                 continue
