@@ -17,6 +17,35 @@ def test_as_a_program_of_its_own(program, clips):
     assert json.loads(done.stdout)["same"] is True
 
 
+def test_a_person_from_enrolment_to_removal(program, clips, tmp_path):
+    """What each program leaves is there for the next."""
+
+    def answer(code, *arguments):
+        done = program(*arguments)
+        assert done.returncode == code, (arguments, done.stderr)
+        assert "Traceback" not in done.stderr
+        return json.loads(done.stdout)
+
+    done = answer(0, "enroll", "--json", "सीता", clips["a1"])
+    assert (done["name"], done["added"], done["refused"]) == ("सीता", 1, {})
+    # Nobody is as alike as that: the answer is no.
+    found = answer(1, "identify", "--json", "--threshold=99", clips["a2"])
+    assert found["name"] is None
+    assert [one["name"] for one in found["candidates"]] == ["सीता"]
+    rttm = tmp_path / "talk.rttm"
+    found = answer(0, "label", "--json", f"--output={rttm}", clips["a1"])
+    assert len(found["segments"]) == len(rttm.read_text().splitlines()) > 0
+    (person,) = answer(0, "gallery", "list", "--json")["people"]
+    assert (person["name"], person["clips"]) == ("सीता", 1)
+    assert answer(0, "gallery", "remove", "--json", "सीता") == {
+        "removed": "सीता"
+    }
+    again = program("gallery", "remove", "--json", "सीता")
+    assert (again.returncode, again.stdout) == (2, "")
+    assert again.stderr.startswith("Error: nobody called 'सीता' is enrolled")
+    assert answer(0, "gallery", "list", "--json") == {"people": []}
+
+
 @pytest.mark.slow
 def test_every_command_as_a_program(program, clips, trained, tmp_path):
     trials = tmp_path / "trials.txt"
