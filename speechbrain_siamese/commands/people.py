@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -40,6 +41,12 @@ def enroll(source, trust, gallery_path, as_json, keep_audio, name, files):
 
     Example: siamese enroll --source=export --gallery=people.sqlite Sita a.m4a
     """
+    if Path(name).is_file():
+        # Of clips/*.wav the first would be the name of the others.
+        raise ValueError(
+            f"{name} is a file, expected a person's name before the files: "
+            f"siamese enroll NAME {name} ..."
+        )
     gallery = open_model(source, trust).gallery(gallery_path)
     done = gallery.enroll(name, files, keep_audio, progress=True)
     for clip, reason in done.refused.items():
@@ -60,7 +67,13 @@ def enroll(source, trust, gallery_path, as_json, keep_audio, name, files):
 @trust_option
 @gallery_option
 @json_option
-@click.option("--top", default=5, show_default=True, help="Names to tell.")
+@click.option(
+    "--top",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Names to tell.",
+)
 @click.option(
     "--threshold",
     type=float,

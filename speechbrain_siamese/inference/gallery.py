@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -358,10 +359,14 @@ class Gallery:
         Raises
         ------
         ValueError
-            If it is of another size, or not finite.
+            If it is of another size, or not finite; if a setting is out of its
+            range.
         """
         check_range("top", top, 1, 1_000_000, whole=True)
         check_range("unknown", unknown, 0.0, 1.0)
+        if threshold is not None:
+            # NaN would call everybody unknown.
+            check_range("threshold", threshold, -math.inf, math.inf)
         query = torch.as_tensor(embedding).detach().cpu().float().flatten()
         if len(query) != self.model.embedding_dim or not query.isfinite().all():
             raise ValueError(

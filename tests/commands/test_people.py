@@ -39,6 +39,28 @@ def test_a_gallery_from_first_to_last(siamese, clips):
     assert [one["name"] for one in json.loads(text)["people"]] == ["A"]
 
 
+def test_a_forgotten_name_names_nobody(siamese, clips, tmp_path):
+    """The first file's path would name the voices of the others."""
+    code, _, errors = siamese("enroll", clips["a1"], clips["a2"], clips["b1"])
+    assert code == 2
+    assert "expected a person's name before the files" in errors
+    assert not (tmp_path / "people.sqlite").exists()
+
+
+def test_settings_out_of_range_are_told_before_the_work(
+    siamese, clips, monkeypatch
+):
+    siamese("enroll", "A", clips["a1"])
+
+    def fail(*_):
+        raise AssertionError("the model was opened")
+
+    monkeypatch.setattr("speechbrain_siamese.commands.people.open_model", fail)
+    code, _, errors = siamese("identify", "--top=0", clips["a1"])
+    assert code == 2
+    assert "0 is not in the range" in errors
+
+
 def test_names_are_found_however_they_are_typed(siamese, clips):
     composed, apart = (
         unicodedata.normalize(form, "José") for form in ("NFC", "NFD")

@@ -216,6 +216,8 @@ def test_what_is_no_embedding_of_the_model_is_refused(gallery, clips, model):
         ({"top": 0}, "top is 0"),
         ({"top": 2.5}, "top is 2.5"),
         ({"unknown": 1.5}, "unknown is 1.5"),
+        ({"threshold": np.nan}, "threshold is nan"),
+        ({"threshold": "high"}, "threshold is 'high'"),
     ],
 )
 def test_settings_out_of_range(gallery, clips, settings, message):
