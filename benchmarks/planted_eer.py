@@ -57,10 +57,8 @@ def corpus(name: str, data: Path, folder: Path) -> tuple[Path, Planted]:
     planted = plant(data / "raw", own / "raw", 1.0, SEEDS[0])
     if name == FOUND:
         first = folder / WITH
-        rows = audit(export_encoder(str(first / "export")), first / "prepared")[
-            :FIRST
-        ]
-        hits = [row for row in rows if planted.hit(row)]
+        found = audit(export_encoder(str(first / "export")), first / "prepared")
+        hits = [row for row in found.suspects[:FIRST] if planted.hit(row)]
         exclude(planted, hits, own / "raw")
     elif name == NONE:
         exclude(planted, all_rows(planted), own / "raw")
@@ -110,7 +108,9 @@ def do(name: str, data: Path, folder: Path, minutes: float) -> dict:
     usage = train(arguments, output)
     report = json.loads((output / "metrics.json").read_text())
     model = SiameseRecognition.from_hparams(source=str(output / "export"))
-    rows = audit(export_encoder(str(output / "export")), output / "prepared")
+    rows = audit(
+        export_encoder(str(output / "export")), output / "prepared"
+    ).suspects
     return {
         "command": told_command(arguments, own, folder).replace(f"{data}/", ""),
         **usage,

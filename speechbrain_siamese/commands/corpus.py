@@ -37,10 +37,12 @@ def audit(source, encoder, as_json, top, prepared):
     """List what does not sound like the rest of its speaker.
 
     PREPARED is the folder that training has prepared. Recordings, stretches,
-    and pairs of speakers who sound like one person, the most suspicious first;
-    50 or more go to PREPARED/suspects.csv, too. Listen, and copy what is wrong,
-    with the table's first line, into exclude.csv beside the speakers' folders.
-    Of two names for one person, put the recordings into one folder.
+    and pairs of speakers who sound like one person, the most suspicious first:
+    what is above 0 is doubtful. 50 or more go to PREPARED/suspects.csv, too.
+    Listen, and copy what is wrong, with the table's first line, into
+    exclude.csv beside the speakers' folders. Of two names for one person, put
+    the recordings into one folder. Recordings of which little or nothing can
+    be told stand at the end.
 
     Example: siamese audit --encoder=speechbrain/spkrec-ecapa-voxceleb
     results/mine/prepared
@@ -62,9 +64,10 @@ def audit(source, encoder, as_json, top, prepared):
         )
     found = auditing.audit(teacher_of(model), prepared, max(top, 50))
     table = Path(prepared) / "suspects.csv"
-    auditing.write_suspects(found, table)
-    lines = [f"all {len(found)} rows: {table}"]
-    for one in found[:top]:
+    auditing.write_suspects(found.suspects, table)
+    suspects = found.suspects
+    lines = [f"all {len(suspects)} rows: {table}"]
+    for one in suspects[:top]:
         what = f"{one.speaker} and {one.like} may be one person"
         if one.recording:
             what = f"{one.recording}, said to be {one.speaker}"
@@ -72,5 +75,20 @@ def audit(source, encoder, as_json, top, prepared):
                 what += f", from {one.start:.1f} to {one.stop:.1f} s"
             what += f", sounds like {one.like}"
         lines.append(f"{one.suspicion:7.3f}  {what}")
-    rows = [asdict(one) for one in found[:top]]
-    tell({"suspects": rows}, as_json, "\n".join(lines))
+    for why, own in _by_reason(found.unjudged).items():
+        shown = ", ".join(one.recording for one in own[:5])
+        more = ", ..." if len(own) > 5 else ""
+        lines.append(f"{len(own)} recordings {why} ({shown}{more})")
+    answer = {
+        "suspects": [asdict(one) for one in suspects[:top]],
+        "unjudged": [asdict(one) for one in found.unjudged],
+    }
+    tell(answer, as_json, "\n".join(lines))
+
+
+def _by_reason(unjudged):
+    """What was not judged, or in part, by why."""
+    found = {}
+    for one in unjudged:
+        found.setdefault(one.why, []).append(one)
+    return found

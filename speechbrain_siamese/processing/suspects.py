@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,10 +20,19 @@ SHORTEST = 3
 
 #: By how much a stretch has to be more suspicious than the pair of its two
 #: speakers, or it is explained by their being one.
-EXPLAINED = 0.15
+EXPLAINED = 0.1
 
 #: Share of a recording from which all of it is suspicious.
-MOST = 0.6
+MOST = 0.75
+
+#: Quantile of a speaker's recordings that speaks for a pair: where two names
+#: are one person nearly every recording sounds like the other name, where one
+#: recording lies in a wrong folder only that one does.
+NEARLY_ALL = 0.25
+
+#: A pair is suspicious from this share of the way between one person, whose
+#: rooms differ, and two who are as unlike as most are.
+PART_OF_THE_WAY = 0.25
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,8 @@ class Pair:
     Arguments
     ---------
     suspicion : float
-        As of a stretch, over all windows of both.
+        As of a stretch, of nearly all recordings of both; above 0 they are
+        nearer to one person than other two are.
     first, second : int
     """
 
@@ -122,6 +132,9 @@ class Likeness:
     Arguments
     ---------
     windows : Windows
+    speaking : np.ndarray or None
+        Whether a window speaks for its speaker, booleans, (windows,); the
+        others are only judged. None for all.
 
     Attributes
     ----------
@@ -130,23 +143,27 @@ class Likeness:
         are none to compare with.
     """
 
-    def __init__(self, windows: Windows):
+    def __init__(self, windows: Windows, speaking: np.ndarray | None = None):
         speakers, recordings = windows.speakers, windows.recordings
+        if speaking is None:
+            speaking = np.ones(len(speakers), dtype=bool)
         self._unit = unit = unit_directions(windows.embeddings)
         self._speakers = speakers
-        sums, sizes = _sums(unit, speakers)
+        heard = unit * speaking[:, None]
+        sums, sizes = _sums(heard, speaking, speakers)
         self._centres = sums / np.maximum(sizes, 1)[:, None]
         self._unheard = sizes == 0
-        own_sums, own_sizes = _sums(unit, recordings)
+        own_sums, own_sizes = _sums(heard, speaking, recordings)
         elsewhere = _mean_cosines(
             unit,
             sums[speakers] - own_sums[recordings],
             sizes[speakers] - own_sizes[recordings],
         )
         # Sums of the neighbours follow from running sums.
-        running = np.concatenate([np.zeros((1, unit.shape[1])), unit]).cumsum(
+        running = np.concatenate([np.zeros((1, unit.shape[1])), heard]).cumsum(
             axis=0
         )
+        counted = np.r_[0, speaking.cumsum()]
         place = np.arange(len(unit))
         first = np.searchsorted(recordings, recordings, side="left")
         last = np.searchsorted(recordings, recordings, side="right")
@@ -157,10 +174,10 @@ class Likeness:
         within = _mean_cosines(
             unit,
             own_sums[recordings] - (running[high] - running[low]),
-            own_sizes[recordings] - (high - low),
+            own_sizes[recordings] - (counted[high] - counted[low]),
         )
         # All others are known from other rooms.
-        known = np.isfinite(elsewhere) & np.isfinite(within)
+        known = np.isfinite(elsewhere) & np.isfinite(within) & speaking
         room = (within - elsewhere)[known].mean() if known.any() else 0.0
         self.own = np.where(np.isfinite(elsewhere), elsewhere, within - room)
 
@@ -184,11 +201,11 @@ class Likeness:
         return others - self.own[rows, None]
 
 
-def _sums(vectors: np.ndarray, groups: np.ndarray):
-    """Sum and number of the vectors of each group."""
+def _sums(vectors: np.ndarray, speaking: np.ndarray, groups: np.ndarray):
+    """Sum of the vectors of each group, and number of those that speak."""
     sums = np.zeros((groups.max() + 1, vectors.shape[1]))
     np.add.at(sums, groups, vectors)
-    return sums, np.bincount(groups)
+    return sums, np.bincount(groups, weights=speaking)
 
 
 def _mean_cosines(unit, sums, sizes):
@@ -201,6 +218,9 @@ def _mean_cosines(unit, sums, sizes):
 def find_suspects(windows: Windows) -> tuple[list[Stretch], list[Pair]]:
     """Find what sounds more like somebody else.
 
+    Twice: what is found first speaks for nobody the second time. Somebody
+    else's recording makes those beside it sound wrong, too.
+
     Arguments
     ---------
     windows : Windows
@@ -209,13 +229,30 @@ def find_suspects(windows: Windows) -> tuple[list[Stretch], list[Pair]]:
     -------
     stretches : list of Stretch
         At most one of each recording, that with the most evidence; the most
-        suspicious first.
+        suspicious first. Where two names are one person every recording of
+        theirs sounds like the other one: the pair stands for these.
     pairs : list of Pair
         Every two speakers held against each other, the most suspicious first.
     """
-    likeness, stretches = Likeness(windows), []
-    count = windows.speakers.max() + 1
-    total, sizes = np.zeros((count, count)), np.zeros(count)
+    stretches, pairs = _find(windows, None)
+    speaking = np.ones(len(windows.speakers), dtype=bool)
+    seen = set()
+    for one in unexplained(stretches, pairs):
+        # Of two recordings of a speaker one has to speak.
+        if one.speaker not in seen:
+            seen.add(one.speaker)
+            own = windows.recordings == one.recording
+            if not one.whole:
+                own[: one.first] = own[one.last + 1 :] = False
+            speaking &= ~own
+    stretches, pairs = _find(windows, speaking)
+    return unexplained(stretches, pairs), pairs
+
+
+def _find(windows, speaking) -> tuple[list[Stretch], list[Pair]]:
+    """Best run of each recording, and every pair."""
+    likeness, stretches = Likeness(windows, speaking), []
+    of_speaker: dict[int, list[np.ndarray]] = {}
     for every in _by_recording(windows):
         gaps = likeness.gaps(every)
         # Those to which there is nothing else of this speaker are not known.
@@ -224,8 +261,8 @@ def find_suspects(windows: Windows) -> tuple[list[Stretch], list[Pair]]:
         if not len(mine):
             continue
         speaker = int(windows.speakers[mine[0]])
-        total[speaker] += gaps.sum(axis=0)
-        sizes[speaker] += len(mine)
+        if len(mine) >= SHORTEST:
+            of_speaker.setdefault(speaker, []).append(gaps.mean(axis=0))
         run = _best_run(gaps)
         if run is None:
             continue
@@ -241,15 +278,85 @@ def find_suspects(windows: Windows) -> tuple[list[Stretch], list[Pair]]:
                 like,
             )
         )
-    means = total / np.maximum(sizes, 1)[:, None]
-    usable = np.flatnonzero(sizes >= SHORTEST)
-    pairs = [
-        Pair(float((means[a, b] + means[b, a]) / 2), int(a), int(b))
-        for a, b in itertools.combinations(usable, 2)
+    stretches.sort(key=lambda one: -one.suspicion)
+    return stretches, _pairs(of_speaker)
+
+
+def _pairs(of_speaker: dict[int, list[np.ndarray]]) -> list[Pair]:
+    """Every two speakers, from the mean gaps of their recordings."""
+    nearly_all = {
+        # No two cosines are farther apart than 2.
+        speaker: np.quantile(np.maximum(gaps, -2.0), NEARLY_ALL, axis=0)
+        for speaker, gaps in of_speaker.items()
+    }
+    found = [
+        (float(nearly_all[a][b] + nearly_all[b][a]) / 2, a, b)
+        for a, b in itertools.combinations(sorted(nearly_all), 2)
     ]
+    if not found:
+        return []
+    usual = min(0.0, float(np.median([gap for gap, _, _ in found])))
+    pairs = [Pair(gap - PART_OF_THE_WAY * usual, a, b) for gap, a, b in found]
+    return sorted(pairs, key=lambda pair: -pair.suspicion)
+
+
+def unexplained(
+    stretches: Sequence[Stretch], pairs: Sequence[Pair]
+) -> list[Stretch]:
+    """Stretches for which no pair stands that is suspicious itself.
+
+    Arguments
+    ---------
+    stretches : Sequence[Stretch]
+    pairs : Sequence[Pair]
+
+    Returns
+    -------
+    list of Stretch
+
+    Example
+    -------
+    >>> visit = Stretch(0.05, 2, 5, 0, 3, False, 9)
+    >>> unexplained([visit], [Pair(0.01, 2, 9)])
+    []
+    >>> unexplained([visit], [Pair(-0.01, 2, 9)]) == [visit]
+    True
+    """
+    suspicion_of = {
+        frozenset([one.first, one.second]): one.suspicion for one in pairs
+    }
+
+    def explained(one: Stretch) -> bool:
+        pair = suspicion_of.get(frozenset([one.speaker, one.like]), -np.inf)
+        return pair > 0 and one.suspicion < pair + EXPLAINED
+
+    return [one for one in stretches if not explained(one)]
+
+
+def unjudged(windows: Windows) -> tuple[list[int], list[int]]:
+    """What cannot be told of speakers with one recording.
+
+    Arguments
+    ---------
+    windows : Windows
+
+    Returns
+    -------
+    nothing : list of int
+        Recordings too short to be held against themselves.
+    alone : list of int
+        The others: a visitor is found in them, but not whether all of one is
+        somebody else's.
+    """
+    numbers, first, counts = np.unique(
+        windows.recordings, return_index=True, return_counts=True
+    )
+    speakers = windows.speakers[first]
+    single = np.bincount(speakers)[speakers] == 1
+    short = counts <= NEAR + 1
     return (
-        sorted(stretches, key=lambda one: -one.suspicion),
-        sorted(pairs, key=lambda pair: -pair.suspicion),
+        numbers[single & short].tolist(),
+        numbers[single & ~short].tolist(),
     )
 
 
@@ -288,9 +395,6 @@ def shown_first(
 ) -> list[Stretch | Pair]:
     """Both kinds in one list, the most suspicious first.
 
-    Where two names are one person every recording of theirs sounds like the
-    other one: the pair stands for them, as suspicious as the worst of them.
-
     Arguments
     ---------
     stretches : Sequence[Stretch]
@@ -302,14 +406,5 @@ def shown_first(
     -------
     list of (Stretch or Pair)
     """
-    by_names = {frozenset([one.first, one.second]): one for one in pairs}
-    left = []
-    for one in stretches:
-        names = frozenset([one.speaker, one.like])
-        pair = by_names.get(names)
-        if pair is None or pair.suspicion < one.suspicion - EXPLAINED:
-            left.append(one)
-        elif pair.suspicion < one.suspicion:
-            by_names[names] = replace(pair, suspicion=one.suspicion)
-    rows = sorted([*left, *by_names.values()], key=lambda row: -row.suspicion)
+    rows = sorted([*stretches, *pairs], key=lambda row: -row.suspicion)
     return rows[:most]

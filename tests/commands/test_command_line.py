@@ -207,13 +207,22 @@ def test_audit_lists_recordings_and_names(siamese, trained, tmp_path):
     prepared = shutil.copytree(trained / "prepared", tmp_path / "prepared")
     code, text, errors = siamese("audit", "--json", "--top=3", prepared)
     assert code == 0, errors
-    rows = json.loads(text)["suspects"]
+    answer = json.loads(text)
+    rows = answer["suspects"]
     assert len(rows) == 3
+    assert answer["unjudged"] == []
     marks = [row["suspicion"] for row in rows]
     assert marks == sorted(marks, reverse=True)
     with open(prepared / "suspects.csv", newline="") as file:
         table = list(csv.DictReader(file))
     assert [row["kind"] for row in table[:3]] == [row["kind"] for row in rows]
+    # Of somebody's recordings one is left.
+    someone = next((prepared / "clean").iterdir())
+    for note in sorted(someone.glob("*.json"))[1:]:
+        note.unlink()
+    code, text, errors = siamese("audit", "--top=1", prepared)
+    assert code == 0, errors
+    assert text.splitlines()[-1].startswith("1 recordings judged against")
     code, _, errors = siamese("audit", tmp_path, source="")
     assert code == 2
     assert "no model is named" in errors

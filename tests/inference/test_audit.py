@@ -68,8 +68,7 @@ def prepared(tmp_path):
 
 
 def test_what_is_wrong_comes_first(prepared, tmp_path):
-    found = audit(Teacher(spectrum, RATE, "spectrum"), prepared)
-    first = found[:4]
+    first = audit(Teacher(spectrum, RATE, "spectrum"), prepared).suspects[:4]
     (swapped,) = [one for one in first if one.kind == RECORDING]
     assert (swapped.recording, swapped.like) == ("b/take 2.wav", "a")
     (visit,) = [one for one in first if one.kind == STRETCH]
@@ -99,17 +98,77 @@ def test_people_are_called_as_their_folders_are(prepared, tmp_path):
     settings = CleaningSettings(sample_rate=RATE)
     clean_corpus(find_recordings(raw), tmp_path / "new" / "clean", settings)
     found = audit(Teacher(spectrum, RATE, "spectrum"), tmp_path / "new")
-    (swapped,) = [one for one in found[:4] if one.kind == RECORDING]
+    (swapped,) = [one for one in found.suspects[:4] if one.kind == RECORDING]
     assert (swapped.recording, swapped.like) == ("b/take 2.wav", "सीता")
 
 
 def test_the_table_holds_all(prepared, tmp_path):
-    found = audit(Teacher(spectrum, RATE, "spectrum"), prepared, top=5)
+    found = audit(Teacher(spectrum, RATE, "spectrum"), prepared, top=5).suspects
     write_suspects(found, tmp_path / "suspects.csv")
     with open(tmp_path / "suspects.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(found) == 5
     assert [row["kind"] for row in rows] == [one.kind for one in found]
+
+
+def test_clips_are_judged_and_held_against_recordings(prepared, tmp_path):
+    # A clip of one folder may be called as a recording of the other.
+    for name, number in (("f/take 1", 5), ("f/take 2", 5), ("a/take 1", 0)):
+        path = tmp_path / "clips" / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sound = (32000 * voice(number, 15, 20)).astype(np.int16)
+        write_wav(path, [sound], RATE)
+    # Somebody of the other folder, under a new name.
+    path = tmp_path / "clips" / "f" / "wrong.wav"
+    write_wav(path, [(32000 * voice(1, 15, 21)).astype(np.int16)], RATE)
+    clean_corpus(
+        find_recordings(tmp_path / "clips"),
+        prepared / "clean_clips",
+        CleaningSettings(sample_rate=RATE),
+    )
+    found = audit(Teacher(spectrum, RATE, "spectrum"), prepared)
+    wrong = {one.recording: one for one in found.suspects[:5]}
+    assert wrong["f/wrong.wav"].like == "b"
+    assert "f/take 1.wav" not in wrong
+
+
+def test_what_cannot_be_judged_is_told(prepared, tmp_path):
+    for name, seconds in (("short", 5), ("alone", 30)):
+        path = tmp_path / "raw" / name / "only.wav"
+        path.parent.mkdir()
+        sound = (32000 * voice(6, seconds, 3)).astype(np.int16)
+        write_wav(path, [sound], RATE)
+    clean_corpus(
+        find_recordings(tmp_path / "raw"),
+        prepared / "clean",
+        CleaningSettings(sample_rate=RATE),
+    )
+
+    def deaf_to_short(wavs):
+        if wavs.shape[1] < 4 * RATE:
+            raise ValueError("too short")
+        return spectrum(wavs)
+
+    found = audit(Teacher(spectrum, RATE, "spectrum"), prepared)
+    why = {one.recording: one.why for one in found.unjudged}
+    assert sorted(why) == ["alone/only.wav", "short/only.wav"]
+    assert why["short/only.wav"].startswith("not judged")
+    assert why["alone/only.wav"].startswith("judged against itself")
+    assert {one.speaker for one in found.unjudged} == {"alone", "short"}
+
+    write_wav(
+        tmp_path / "raw" / "a" / "word.wav",
+        [(32000 * voice(0, 2, 3)).astype(np.int16)],
+        RATE,
+    )
+    clean_corpus(
+        find_recordings(tmp_path / "raw"),
+        prepared / "clean",
+        CleaningSettings(sample_rate=RATE),
+    )
+    found = audit(Teacher(deaf_to_short, RATE, "deaf"), prepared)
+    (word,) = [o for o in found.unjudged if o.recording == "a/word.wav"]
+    assert "can embed nothing of it" in word.why
 
 
 def test_a_folder_without_speakers_is_refused(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from speechbrain_siamese.processing.suspects import (
+    EXPLAINED,
     NEAR,
     Likeness,
     Pair,
@@ -13,7 +14,9 @@ from speechbrain_siamese.processing.suspects import (
     Windows,
     find_suspects,
     shown_first,
+    unexplained,
     unit_directions,
+    unjudged,
 )
 
 SPEAKERS, RECORDINGS, WINDOWS, DIM = 12, 3, 20, 32
@@ -70,7 +73,7 @@ def test_one_voice_under_two_names_is_the_first_pair(corpus):
     assert first.suspicion > second.suspicion + 0.1
 
 
-def test_each_window_is_held_against_all_speakers_once(corpus, monkeypatch):
+def test_each_window_is_held_against_all_speakers_twice(corpus, monkeypatch):
     windows, _, _ = corpus
     asked = []
     gaps = Likeness.gaps
@@ -80,7 +83,8 @@ def test_each_window_is_held_against_all_speakers_once(corpus, monkeypatch):
         lambda self, rows: asked.extend(rows.tolist()) or gaps(self, rows),
     )
     find_suspects(windows)
-    assert asked == [*range(len(windows.speakers))]
+    # Of all, and again without what was found.
+    assert asked == 2 * [*range(len(windows.speakers))]
 
 
 def test_likeness_is_that_of_a_loop(corpus):
@@ -165,10 +169,59 @@ def test_a_recording_of_one_window_is_judged():
 
 
 def test_rows_of_both_kinds_stand_in_one_list():
-    pairs = [Pair(0.0, 0, 1), Pair(-0.5, 0, 2)]
-    explained = Stretch(0.05, 1, 3, 0, 9, True, 0)
+    pairs = [Pair(0.02, 0, 1), Pair(-0.5, 0, 2)]
     visit = Stretch(0.05, 2, 5, 0, 3, False, 0)
-    together = Pair(0.05, 0, 1)
-    rows = shown_first([explained, visit], pairs, 9)
-    assert rows == [visit, together, pairs[1]]
-    assert shown_first([explained, visit], pairs, 1) == [visit]
+    assert shown_first([visit], pairs, 9) == [visit, *pairs]
+    assert shown_first([visit], pairs, 1) == [visit]
+
+
+def test_only_a_pair_that_is_suspicious_stands_for_a_stretch():
+    visit = Stretch(0.05, 2, 5, 0, 3, False, 9)
+    for pair, left in (
+        (Pair(0.01, 2, 9), []),
+        (Pair(-0.01, 2, 9), [visit]),
+        # Of other people; less suspicious by far.
+        (Pair(0.01, 2, 8), [visit]),
+        (Pair(0.05 - EXPLAINED, 2, 9), [visit]),
+    ):
+        assert unexplained([visit], [pair]) == left
+    strong = Stretch(0.01 + EXPLAINED, 2, 5, 0, 3, True, 9)
+    assert unexplained([strong], [Pair(0.01, 2, 9)]) == [strong]
+
+
+def test_two_names_stand_for_the_recordings_of_both(corpus):
+    windows, _, _ = corpus
+    speakers = windows.speakers.copy()
+    speakers[windows.recordings == 14] = SPEAKERS
+    stretches, pairs = find_suspects(
+        Windows(windows.embeddings, speakers, windows.recordings)
+    )
+    assert pairs[0].suspicion > 0 > pairs[1].suspicion
+    names = {4, SPEAKERS}
+    assert not [one for one in stretches if {one.speaker, one.like} == names]
+
+
+def test_a_wrong_recording_makes_those_beside_it_no_suspects(corpus):
+    windows, _, _ = corpus
+    speakers = windows.speakers.copy()
+    # Speaker 0 has one recording that is right and one of speaker 3.
+    keep = ~np.isin(windows.recordings, [1, 2])
+    speakers[windows.recordings == 9] = 0
+    (first, *others), _ = find_suspects(
+        Windows(
+            windows.embeddings[keep], speakers[keep], windows.recordings[keep]
+        )
+    )
+    assert (first.recording, first.like, first.whole) == (9, 3, True)
+    assert not [one for one in others if one.speaker == 0]
+
+
+def test_what_little_can_be_told_of_is_named():
+    # Speakers with two short ones, with one of 4 windows, with one of 5.
+    recordings = np.repeat([0, 1, 2, 3], [1, 2, 4, 5])
+    speakers = np.repeat([0, 0, 1, 2], [1, 2, 4, 5])
+    windows = Windows(np.eye(12), speakers, recordings)
+    assert unjudged(windows) == ([2], [3])
+    own = Likeness(windows).own
+    assert np.isnan(own[3:7]).all()
+    assert np.isfinite(own[[0, 1, 2, 7, 11]]).all()
