@@ -9,7 +9,7 @@ is checked out, and writes the tables into the page:
 - ``faults``: runs the tests that are marked as a fault, each of which tells
   what was injected, what has to come of it, and whether it compares what was
   there before (``kept``).
-- ``fuzz``: ``tests/fuzz/run.py``, ten minutes for each target.
+- ``fuzz``: ``tests/fuzz/run.py``, ten CPU minutes for each target.
 - ``versions``: runs the tests of ``make test`` with the Python and the packages
   that run this script; one row for each such set.
 - ``load``: ``benchmarks/load.py`` for two hours; wants ``--source=<export>``
@@ -124,7 +124,7 @@ def fuzzed(target: str) -> dict:
                 sys.executable,
                 str(ROOT / "tests" / "fuzz" / "run.py"),
                 target,
-                "660",
+                "600",
                 f"-artifact_prefix={folder}/",
             ],
             cwd=ROOT,
