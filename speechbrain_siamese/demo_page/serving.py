@@ -25,6 +25,13 @@ SWEEP_EVERY = 60.0
 #: Pages whose fields Gradio remembers.
 MOST_PAGES = 64
 
+#: Signals that end the page; Windows has no SIGHUP.
+ENDS = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)
+]
+
 #: What systems have: no font is fetched.
 FONTS = ("system-ui", "Noto Sans", "Noto Sans Devanagari", "sans-serif")
 
@@ -75,7 +82,7 @@ def serve(
         # Whoever ends it with kill, too, leaves no voices behind.
         before = {
             number: signal.signal(number, lambda *_: over.set())
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            for number in ENDS
         }
         page = build_page(Questions(model, sessions))
         try:

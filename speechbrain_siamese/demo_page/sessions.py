@@ -7,7 +7,6 @@ what is in there to those who know its name; what is not served is ``private``.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import shutil
@@ -18,6 +17,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:
+    #: Windows locks whatever file is open against being removed.
+    fcntl = None
 
 #: How the folder's name begins.
 PREFIX = "siamese-demo-"
@@ -235,10 +240,13 @@ def own_folder() -> Iterator[Path]:
         _remove_if_left(left)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        if fcntl:
+            fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             yield folder
         finally:
+            if not fcntl:
+                lock.close()
             shutil.rmtree(folder)
 
 
@@ -248,14 +256,23 @@ def _remove_if_left(folder: Path) -> None:
         about = folder.lstat()
         # A minute, in which another run may be about to take its lock.
         young = time.time() - about.st_mtime < 60
-        if about.st_uid != os.getuid() or folder.is_symlink() or young:
+        if not _is_own(about) or folder.is_symlink() or young:
             return
         if not (folder / "lock").exists():
             # Its run was killed before it had a lock, or after.
             shutil.rmtree(folder)
             return
-        with open(folder / "lock") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if fcntl:
+            with open(folder / "lock") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+        else:
+            (folder / "lock").unlink()
             shutil.rmtree(folder)
     except OSError:
         return  # in use, or gone meanwhile
+
+
+def _is_own(about: os.stat_result) -> bool:
+    """Whether a file is this user's; on Windows the folder above is."""
+    return not hasattr(os, "getuid") or about.st_uid == os.getuid()

@@ -152,5 +152,5 @@ def _link(path: str | Path, other: str | Path) -> None:
     """A second name for a file; a copy where the disk has none."""
     try:
         os.link(path, other, follow_symlinks=False)
-    except OSError:
+    except (OSError, NotImplementedError):
         shutil.copy2(path, other, follow_symlinks=False)

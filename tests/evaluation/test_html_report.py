@@ -236,6 +236,11 @@ def test_parts_come_in_order(folder):
     assert "5 min 45 s; at most 1,834 MB" in text
 
 
+def test_memory_that_the_system_does_not_tell_is_left_out(folder):
+    text = render_report({**a_report(), "peak_mb": None}, folder, {})
+    assert "<p>5 min 45 s.</p>" in text
+
+
 def test_pictures_and_players_are_inside_the_page(folder):
     page = Page(render_report(a_report(), folder, {"model": SOUND}))
     (picture,) = page.all("img")

@@ -10,7 +10,6 @@ and evaluation.html, one page that can be sent to a colleague.
 """
 
 import json
-import resource
 import shlex
 import sys
 import time
@@ -57,6 +56,7 @@ from speechbrain_siamese.inference.embeddings import EmbeddingCache
 from speechbrain_siamese.inference.fingerprint import model_fingerprint
 from speechbrain_siamese.inference.speaker import SiameseRecognition
 from speechbrain_siamese.inference.teacher import load_encoder
+from speechbrain_siamese.utils.peak_memory import peak_megabytes
 from speechbrain_siamese.utils.plots import plot_distances
 from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.report import MEANING, write_metrics
@@ -382,7 +382,7 @@ def main(argv):
             for file, reason in unusable.items()
         ],
         "seconds": time.monotonic() - started,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_megabytes(),
     }
     write_metrics(report, output / "metrics.json")
     for table in report["tables"]:
