@@ -360,39 +360,61 @@ def test_killed_worker_of_the_loader_ends_the_training_at_once(
     assert weights(output) == weights(prepared)
 
 
+def by_two(command) -> list:
+    """The command of a training, by two processes."""
+    python, *arguments = command
+    torchrun = ["-m", "torch.distributed.run", "--standalone"]
+    torchrun += ["--nproc_per_node=2"]
+    return [python, *torchrun, *arguments, "--distributed_backend=gloo"]
+
+
+def trainers(launcher: int) -> dict[int, int]:
+    """Process of each rank that torchrun started."""
+    found = {}
+    for child in descendants(launcher):
+        folder = Path(f"/proc/{child}")
+        if b"train.py" in (folder / "cmdline").read_bytes():
+            rank = re.search(
+                rb"\0LOCAL_RANK=(\d+)\0", (folder / "environ").read_bytes()
+            )
+            # The first is nearest to torchrun: a worker inherits its rank.
+            if rank:
+                found.setdefault(int(rank[1]), child)
+    return found
+
+
 @pytest.mark.fault(
     "one of two training processes killed",
     "all end within 90 s",
 )
 @pytest.mark.slow
-def test_killed_rank_ends_all_of_them_at_once(tiny, training, tmp_path):
+@pytest.mark.parametrize("rank", [0, 1])
+def test_killed_rank_ends_all_of_them_at_once(tiny, training, tmp_path, rank):
+    """The first, which the other waits for and writes for both, and not."""
     output = tmp_path / "output"
-    python, *arguments = training(output, steps_per_epoch=2000)
-    torchrun = ["-m", "torch.distributed.run", "--standalone"]
-    process, log = begun(
-        tiny,
-        [
-            python,
-            *torchrun,
-            "--nproc_per_node=2",
-            *arguments,
-            "--distributed_backend=gloo",
-        ],
-    )
-    ranks = [
-        child
-        for child in descendants(process.pid)
-        if b"torch.distributed"
-        not in Path(f"/proc/{child}/cmdline").read_bytes()
-        and b"train.py" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
-    assert len(ranks) == 2
-    os.kill(ranks[1], signal.SIGKILL)
+    process, log = begun(tiny, by_two(training(output, steps_per_epoch=2000)))
+    ranks = trainers(process.pid)
+    assert ranks.keys() == {0, 1}
+    os.kill(ranks[rank], signal.SIGKILL)
     assert process.wait(90) == 1
     text = log.read_text(errors="replace")
     assert "Signal 9 (SIGKILL)" in text, text[-3000:]
-    for rank in ranks:
-        assert not Path(f"/proc/{rank}").exists()
+    for one in ranks.values():
+        assert not Path(f"/proc/{one}").exists()
+
+
+@pytest.mark.fault(
+    "preparation refuses, and another process waits for it",
+    "both end within 90 s, with the reason",
+)
+@pytest.mark.slow
+def test_refusal_of_the_preparation_ends_who_waits_for_it(run, tiny, tmp_path):
+    """The other would wait for as long as a preparation may take: hours."""
+    (tmp_path / "recordings" / "sita").mkdir(parents=True)
+    command = by_two(tiny.command(tmp_path / "output", tmp_path / "recordings"))
+    code, told = run(command, 90)
+    assert code == 1
+    assert "no recordings" in told, told[-3000:]
 
 
 @pytest.mark.fault(
