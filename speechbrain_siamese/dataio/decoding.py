@@ -249,6 +249,9 @@ def _mono_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
         stream = container.streams.best("audio")
         if stream is None:
             raise DecodingError(f"{path}: no audio stream")
+        if stream.codec_context is None:
+            # PyAV 17.0 crashes where it is asked to decode it.
+            raise DecodingError(f"{path}: no decoder knows its sound")
         promised = _promised_seconds(container, stream)
         for frame in _joined(_frames(container, stream, problems)):
             rate = frame.sample_rate

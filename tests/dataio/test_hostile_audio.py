@@ -77,6 +77,10 @@ def test_a_codec_that_nobody_knows_is_told(tmp_path):
     (tmp_path / "a.wav").write_bytes(wav(bytes(5000), bits=65535))
     with pytest.raises(DecodingError):
         copy_stretch(tmp_path / "a.wav", tmp_path / "b.mka", 0, 1)
+    # Before it is decoded, at which PyAV 17.0 crashes.
+    (tmp_path / "a.wav").write_bytes(wav(bytes(5000), kind=0x1234))
+    with pytest.raises(DecodingError, match="no decoder knows its sound"):
+        decode(tmp_path / "a.wav", 16000)
 
 
 BOMB = """
