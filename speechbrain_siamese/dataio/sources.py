@@ -11,6 +11,9 @@ from speechbrain_siamese.dataio.user_tables import (
     seconds_of,
 )
 
+#: Bytes of a note about a recording, with room to spare.
+MOST_BYTES = 1_000_000
+
 #: Bytes that the name of a folder may have on any disk.
 LONGEST_FOLDER = 255
 
@@ -129,16 +132,20 @@ def read_source_note(path: str | Path) -> dict:
     Returns
     -------
     dict
-        Numbers and words; empty if there is none.
+        Numbers and words; empty if there is none, or what is there is no note.
 
     Example
     -------
     >>> read_source_note("no/such/recording.json")
     {}
     """
+    path = Path(path)
     try:
-        told = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        # A pipe would be waited for.
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            return {}
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(told, dict):
         return {}

@@ -8,6 +8,9 @@ from huggingface_hub import ModelHubMixin, hf_hub_download
 
 from speechbrain_siamese.utils.safe_form import CONFIG, WEIGHTS, build
 
+#: Bytes of a configuration with the names of a million speakers.
+MOST_BYTES = 100_000_000
+
 
 class SafeForm(ModelHubMixin):
     """``from_pretrained``: load an export without running any code of it."""
@@ -36,6 +39,7 @@ class SafeForm(ModelHubMixin):
         OSError
             If it cannot be read or fetched.
         """
+        _check_config(Path(pretrained_model_name_or_path) / CONFIG)
         try:
             return super().from_pretrained(
                 pretrained_model_name_or_path, **settings
@@ -104,4 +108,15 @@ class SafeForm(ModelHubMixin):
         raise ValueError(
             "an export is written by training; share the folder itself, which "
             f"holds {CONFIG} and {WEIGHTS}"
+        )
+
+
+def _check_config(path: Path) -> None:
+    """Refuse what reading would never end of, or fill the memory with."""
+    if not path.exists():
+        return  # no folder, or one that the mixin says what is missing of
+    if not path.is_file() or path.stat().st_size > MOST_BYTES:
+        raise ValueError(
+            f"{path} is no file, or one of more than {MOST_BYTES} bytes: "
+            "expected one that training has written"
         )

@@ -22,7 +22,7 @@ from speechbrain_siamese.dataio.recordings import (
     read_excluded,
     read_speakers,
 )
-from speechbrain_siamese.dataio.sources import read_sources
+from speechbrain_siamese.dataio.sources import read_source_note, read_sources
 from speechbrain_siamese.dataio.trial_sets import listed_trials
 from speechbrain_siamese.dataio.user_tables import read_user_table, seconds_of
 from speechbrain_siamese.utils.whole_file import plain_cell, write_table
@@ -177,6 +177,23 @@ def test_a_cell_without_end_and_a_time_of_a_thousand_digits(tmp_path):
         read_speakers(path)
     with pytest.raises(ValueError, match="is no time"):
         seconds_of("9" * 1000)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 200_000, '{"title": 1' + "9" * 5000 + "}", "[1]", "\0", ""]
+)
+def test_a_note_beside_a_recording_that_is_none_is_passed_over(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    assert read_source_note(tmp_path / "a.json") == {}
+
+
+def test_a_pipe_or_a_giant_in_the_place_of_a_note_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "a.json")
+    with open(tmp_path / "b.json", "wb") as file:
+        file.write(b'{"title": "a"}')
+        file.truncate(2**40)
+    for name in ("a.json", "b.json"):
+        assert read_source_note(tmp_path / name) == {}
 
 
 def test_links_out_of_the_corpus_are_followed_and_told(tmp_path, caplog):

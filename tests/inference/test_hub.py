@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
@@ -161,6 +162,21 @@ def test_a_giant_is_refused_before_it_takes_memory(changed):
 
     with pytest.raises(ValueError, match=r"does not fit config\.json"):
         load(changed(edit))
+
+
+@pytest.mark.parametrize("what", ["pipe", "giant", "device"])
+def test_a_configuration_without_end_is_refused_before_it_is_read(
+    export, tmp_path, what
+):
+    folder = shutil.copytree(export, tmp_path / "stranger")
+    path = folder / "config.json"
+    if what == "giant":
+        os.truncate(path, 2**40)
+    else:
+        path.unlink()
+        os.mkfifo(path) if what == "pipe" else path.symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match="is no file, or one of more than"):
+        SiameseRecognition.from_pretrained(folder)
 
 
 def test_weights_of_another_model_are_refused(export):
