@@ -60,3 +60,18 @@ def test_a_fault_is_counted_as_it_ended(by_path, monkeypatch, tmp_path, ended):
             "skipped": "| --- | --- | --- | --- |",
         }[ended]
     )
+
+
+def test_floors_are_the_lowest_versions_of_what_users_install(
+    by_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    floors = by_path(ROOT / "benchmarks" / "floors.py").floors
+    found = floors(
+        "[options]\ninstall_requires =\n    # why\n    a >=2,<3\n    b <4\n"
+        "[options.extras_require]\nmore =\n    c[d] >=2026.1\n"
+        "dev =\n    e >=5\n"
+    )
+    assert found == {"a": "2", "c": "2026.1"}
+    own = floors((ROOT / "setup.cfg").read_text())
+    assert {"torch", "speechbrain", "numpy", "librosa"} <= own.keys()
