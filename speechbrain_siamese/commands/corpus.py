@@ -40,7 +40,8 @@ def audit(source, encoder, as_json, top, prepared):
     and pairs of speakers who sound like one person, the most suspicious first:
     what is above 0 is doubtful. 50 or more go to PREPARED/suspects.csv, too.
     Listen, and copy what is wrong, with the table's first line, into
-    exclude.csv beside the speakers' folders. Of two names for one person, put
+    exclude.csv beside the speakers' folders; of a copy, the one that is in the
+    wrong folder. Of two names for one person, put
     the recordings into one folder. Recordings of which little or nothing can
     be told stand at the end.
 
@@ -68,13 +69,7 @@ def audit(source, encoder, as_json, top, prepared):
     suspects = found.suspects
     lines = [f"all {len(suspects)} rows: {table}"]
     for one in suspects[:top]:
-        what = f"{one.speaker} and {one.like} may be one person"
-        if one.recording:
-            what = f"{one.recording}, said to be {one.speaker}"
-            if one.start is not None:
-                what += f", from {one.start:.1f} to {one.stop:.1f} s"
-            what += f", sounds like {one.like}"
-        lines.append(f"{one.suspicion:7.3f}  {what}")
+        lines.append(f"{one.suspicion:7.3f}  {_told(one)}")
     for why, own in _by_reason(found.unjudged).items():
         shown = ", ".join(one.recording for one in own[:5])
         more = ", ..." if len(own) > 5 else ""
@@ -84,6 +79,18 @@ def audit(source, encoder, as_json, top, prepared):
         "unjudged": [asdict(one) for one in found.unjudged],
     }
     tell(answer, as_json, "\n".join(lines))
+
+
+def _told(one) -> str:
+    """A suspect as a sentence."""
+    if not one.recording:
+        return f"{one.speaker} and {one.like} may be one person"
+    what = f"{one.recording}, said to be {one.speaker}"
+    if one.kind == "copy":
+        return f"{what}, is a copy of {one.like}"
+    if one.start is not None:
+        what += f", from {one.start:.1f} to {one.stop:.1f} s"
+    return f"{what}, sounds like {one.like}"
 
 
 def _by_reason(unjudged):

@@ -200,18 +200,10 @@ def recurring(
     [[(6, 12)], [(0, 6)]]
     """
     settings = settings or Recurrence()
-    if not recordings:
-        return []
-    shared = defaultdict(list)
-    for left, right, offset, frames in _shared(recordings, settings):
-        if stretch := _stretch(frames, settings):
-            shared[left, right].append((*stretch, offset))
     found: list[list[tuple[float, float]]] = [[] for _ in recordings]
-    for (left, right), own in shared.items():
-        covered = _joined([(start, stop) for start, stop, _ in own], 0.0, 1e9)
-        shorter = min(recordings[left].seconds, recordings[right].seconds)
+    for (left, right), own in _in_common(recordings, settings).items():
         # A copy is no jingle: cutting both would leave nothing of it.
-        if left != right and sum(b - a for a, b in covered) > COPY * shorter:
+        if left != right and _share(recordings, left, right, own) > COPY:
             continue
         for start, stop, offset in own:
             found[left].append((start, stop))
@@ -220,6 +212,54 @@ def recurring(
         _joined(own, settings.bridge, recording.seconds)
         for own, recording in zip(found, recordings, strict=True)
     ]
+
+
+def copies(
+    recordings: Sequence[Landmarks], share: float
+) -> list[tuple[int, int]]:
+    """Find recordings of which one holds another, in whatever codec and rate.
+
+    Arguments
+    ---------
+    recordings : Sequence[Landmarks]
+    share : float
+        How much of the shorter one has to be in the longer one, 0 to 1.
+
+    Returns
+    -------
+    list of (int, int)
+        Numbers of two recordings each, the lower first.
+
+    Example
+    -------
+    >>> rng = np.random.default_rng(0)
+    >>> first, second = rng.standard_normal((2, 20 * RATE))
+    >>> louder = 2 * first[5 * RATE :] + 0.1 * second[5 * RATE :]
+    >>> copies([landmarks([s]) for s in (first, second, louder)], 0.5)
+    [(0, 2)]
+    """
+    return sorted(
+        (int(left), int(right))
+        for (left, right), own in _in_common(recordings, Recurrence()).items()
+        if left != right and _share(recordings, left, right, own) > share
+    )
+
+
+def _in_common(recordings, settings) -> dict:
+    """Of two recordings what they share: start, stop, and offset in seconds."""
+    shared = defaultdict(list)
+    if recordings:
+        for left, right, offset, frames in _shared(recordings, settings):
+            if stretch := _stretch(frames, settings):
+                shared[left, right].append((*stretch, offset))
+    return shared
+
+
+def _share(recordings, left, right, own) -> float:
+    """How much of the shorter recording is in the other one."""
+    covered = _joined([(start, stop) for start, stop, _ in own], 0.0, 1e9)
+    shorter = min(recordings[left].seconds, recordings[right].seconds)
+    return sum(stop - start for start, stop in covered) / shorter
 
 
 def _peaks(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

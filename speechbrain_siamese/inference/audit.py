@@ -12,7 +12,10 @@ import soundfile
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.dataio.clean_recording import read_note
+from speechbrain_siamese.dataio.decoding import decode_blocks
 from speechbrain_siamese.dataio.recordings import TWO_NAMES
+from speechbrain_siamese.dataio.recurrence import RATE as LANDMARK_RATE
+from speechbrain_siamese.dataio.recurrence import copies, landmarks
 from speechbrain_siamese.inference.teacher import Teacher
 from speechbrain_siamese.inference.teacher_targets import window_embeddings
 from speechbrain_siamese.processing.suspects import (
@@ -27,7 +30,11 @@ from speechbrain_siamese.utils.whole_file import write_table
 logger = get_logger(__name__)
 
 #: Kinds of suspects.
-RECORDING, STRETCH = "recording", "stretch"
+RECORDING, STRETCH, COPY = "recording", "stretch", "copy"
+
+#: Share of a recording that has to be in another one to be a copy. Silence is
+#: cut a little otherwise in each codec, and what is left joins otherwise.
+COPIED = 0.5
 
 #: Seconds of a window, and from one to the next.
 WINDOW, HOP = 4.0, 2.0
@@ -45,12 +52,13 @@ class Suspect:
         wrong as a rule. Of two names, how much nearer they are to one person
         than most.
     kind : str
-        A whole ``recording``, a ``stretch`` of one, or ``two names`` for one
-        person.
+        A whole ``recording``, a ``stretch`` of one, ``two names`` for one
+        person, or a ``copy`` of a recording that lies in another folder, in
+        whatever codec; the suspicion of that is 1.
     speaker : str
         Whose it is said to be.
     like : str
-        Whom it sounds like.
+        Whom it sounds like; of a copy the other recording.
     recording : str
         ``<folder>/<file>``; empty for two names.
     start, stop : float or None
@@ -161,7 +169,7 @@ def audit(
     names = [folders[speaker] for speaker in ids]
     speaker_of = np.array([ids.index(one) for one in cleaned.speakers])
     windows = Windows(embeddings[usable, 0], speaker_of[recordings], recordings)
-    found = []
+    found = _copies(cleaned)
     for row in shown_first(*find_suspects(windows), top):
         if not isinstance(row, Stretch):
             pair = names[row.first], names[row.second]
@@ -197,7 +205,8 @@ def audit(
         seconds,
         seconds / hours,
     )
-    return Audit(found, _unjudged(cleaned, windows))
+    found.sort(key=lambda one: -one.suspicion)
+    return Audit(found[:top], _unjudged(cleaned, windows))
 
 
 def _read_cleaned(prepared: Path) -> _Cleaned:
@@ -234,6 +243,23 @@ def _read_cleaned(prepared: Path) -> _Cleaned:
             "prepare the recordings again"
         )
     return _Cleaned(speakers, list(notes.values()), rows, rates.pop())
+
+
+def _copies(cleaned: _Cleaned) -> list[Suspect]:
+    """The same recording in two speakers' folders."""
+    heard = [
+        landmarks(decode_blocks(row["wav"], LANDMARK_RATE))
+        for row in cleaned.rows.values()
+    ]
+    found = []
+    for first, second in copies(heard, COPIED):
+        if cleaned.speakers[first] != cleaned.speakers[second]:
+            names = [
+                cleaned.notes[place]["recording"] for place in (second, first)
+            ]
+            whose = cleaned.folder(second)
+            found.append(Suspect(1.0, COPY, whose, names[1], names[0]))
+    return found
 
 
 def _unjudged(cleaned: _Cleaned, windows: Windows) -> list[Unjudged]:

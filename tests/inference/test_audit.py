@@ -7,11 +7,13 @@ import csv
 import numpy as np
 import pytest
 import torch
+from torchaudio.functional import resample
 
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
 from speechbrain_siamese.dataio.corpus import clean_corpus
 from speechbrain_siamese.dataio.recordings import EXCLUDED, find_recordings
 from speechbrain_siamese.inference.audit import (
+    COPY,
     RECORDING,
     STRETCH,
     TWO_NAMES,
@@ -130,6 +132,56 @@ def test_clips_are_judged_and_held_against_recordings(prepared, tmp_path):
     wrong = {one.recording: one for one in found.suspects[:5]}
     assert wrong["f/wrong.wav"].like == "b"
     assert "f/take 1.wav" not in wrong
+
+
+def speech(seconds, seed):
+    """Syllables: a voice whose pitch and loudness never repeat."""
+    rng = np.random.default_rng(seed)
+    syllables = rng.uniform(0.15, 0.4, round(seconds / 0.2))
+    parts = []
+    for length in syllables:
+        time = np.arange(round(length * RATE)) / RATE
+        pitch = rng.uniform(100, 200) * (1 + rng.uniform(-0.3, 0.3) * time)
+        phase = 2 * np.pi * np.cumsum(pitch) / RATE
+        weights = rng.uniform(0, 1, 15) ** 3
+        tones = [w * np.sin(k * phase) for k, w in enumerate(weights, 1)]
+        parts.append(np.sum(tones, axis=0) * np.hanning(len(time)))
+    sound = np.concatenate(parts)[: round(seconds * RATE)]
+    return 0.5 * sound / np.abs(sound).max()
+
+
+@pytest.mark.parametrize(
+    ("ending", "rate"), [("m4a", 44100), ("webm", 48000), ("mp3", 16000)]
+)
+def test_a_copy_in_another_codec_is_called_one(ending, rate, tiny, tmp_path):
+    # Pauses are cut a little otherwise in each codec.
+    takes = {
+        name: np.concatenate(
+            [
+                part
+                for number in range(10)
+                for part in (speech(3, [seed, number]), np.zeros(RATE))
+            ]
+        )
+        for seed, name in enumerate(("a/1", "a/2", "b/1", "b/2"))
+    }
+    for name, take in takes.items():
+        tiny.write(tmp_path / "raw" / f"{name}.wav", take, RATE)
+    # Without its first seconds, at another rate.
+    part = torch.from_numpy(takes["a/2"][5 * RATE :])
+    copy = resample(part, RATE, rate).numpy().astype(np.float32)
+    tiny.write(tmp_path / "raw" / "b" / f"copy.{ending}", copy, rate)
+    clean_corpus(
+        find_recordings(tmp_path / "raw"),
+        tmp_path / "out" / "clean",
+        CleaningSettings(sample_rate=RATE),
+    )
+    found = audit(Teacher(spectrum, RATE, "spectrum"), tmp_path / "out")
+    told = [one for one in found.suspects if one.kind == COPY]
+    assert [(o.recording, o.speaker, o.like) for o in told] == [
+        (f"b/copy.{ending}", "b", "a/2.wav")
+    ]
+    assert found.suspects[0] == told[0]
 
 
 def test_what_cannot_be_judged_is_told(prepared, tmp_path):
