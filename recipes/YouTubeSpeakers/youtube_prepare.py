@@ -133,7 +133,7 @@ def prepare_youtube(
         n_jobs,
         joblib_backend,
     )
-    rejected = rejected_long
+    rejected = list(rejected_long)
     short_ones: list[CleanRecording] = []
     if clips_folder:
         uncut = replace(
@@ -146,7 +146,8 @@ def prepare_youtube(
             n_jobs,
             joblib_backend,
         )
-        rejected = rejected + rejected_clips
+        # A clip may be called as a recording is.
+        rejected += [_as_clip(item) for item in rejected_clips]
     if rejected:
         logger.warning(
             "%d recording(s) cannot be used, for example %s (%s); all are "
@@ -168,8 +169,11 @@ def prepare_youtube(
         (save / "preparation.json").unlink(missing_ok=True)
         write_rejected(rejected, save / "rejected.csv")
         # Before what may refuse the corpus: then it is needed most.
-        write_report(long_ones, rejected_long, cleaning, save)
-        write_dataset_card(long_ones, cleaning.sample_rate, save / "README.md")
+        clips = [_as_clip(item) for item in short_ones]
+        write_report(long_ones, rejected, cleaning.sample_rate, save, clips)
+        write_dataset_card(
+            [*long_ones, *clips], cleaning.sample_rate, save / "README.md"
+        )
         write_split_files(
             save, long_ones, short_ones, cleaning.sample_rate, splits, seed
         )
@@ -182,6 +186,12 @@ def prepare_youtube(
             cleaning.sample_rate,
             seed,
         )
+
+
+def _as_clip(item):
+    """The same with a session as the manifest calls it."""
+    session = f"{item.recording.session}-clip"
+    return replace(item, recording=replace(item.recording, session=session))
 
 
 def _find(folders: dict[str, str | None], excluded: set[str]):

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from speechbrain_siamese.corpus_report.seconds import seconds_of_recording
 from speechbrain_siamese.dataio.clean_recording import CleanRecording, Rejected
-from speechbrain_siamese.dataio.cleaning import CleaningSettings
 from speechbrain_siamese.utils.whole_file import file_digest
 
 #: Seconds of speech below which a speaker has little, and very little.
@@ -70,7 +69,8 @@ class Doubt:
 def doubts_about(
     cleaned: Sequence[CleanRecording],
     rejected: Sequence[Rejected],
-    settings: CleaningSettings,
+    sample_rate: int,
+    clips: Sequence[CleanRecording] = (),
 ) -> list[Doubt]:
     """Look for what is doubtful.
 
@@ -78,8 +78,11 @@ def doubts_about(
     ---------
     cleaned : Sequence[CleanRecording]
     rejected : Sequence[Rejected]
-    settings : CleaningSettings
-        As they were cleaned.
+    sample_rate : int
+        Of the cleaned audio, Hz.
+    clips : Sequence[CleanRecording]
+        Short ones of further speakers: that there is little of each of these
+        is no doubt.
 
     Returns
     -------
@@ -97,8 +100,9 @@ def doubts_about(
         )
         for item in rejected
     ]
-    found += _same_sound(cleaned)
-    found += [d for item in cleaned for d in _of_recording(item, settings)]
+    heard = [*cleaned, *clips]
+    found += _same_sound(heard)
+    found += [d for item in heard for d in _of_recording(item, sample_rate)]
     found += _of_speakers(cleaned)
     order = {WRONG: 0, CHECK: 1, KNOW: 2}
     return sorted(found, key=lambda doubt: order[doubt.urgency])
@@ -148,7 +152,7 @@ def _same_sound(cleaned) -> list[Doubt]:
     return found
 
 
-def _of_recording(item: CleanRecording, settings) -> list[Doubt]:
+def _of_recording(item: CleanRecording, sample_rate: int) -> list[Doubt]:
     """Doubts about the sound of one recording."""
     quality, found = item.quality, []
 
@@ -173,7 +177,7 @@ def _of_recording(item: CleanRecording, settings) -> list[Doubt]:
             f"its speech is as quiet as {quality.level:.0f} dBFS",
             "listen whether a voice is there; loudness itself does not matter",
         )
-    seconds = seconds_of_recording(item, settings)
+    seconds = seconds_of_recording(item)
     share = seconds.kept / (seconds.kept + seconds.silence)
     if share < FEW:
         doubt(
@@ -190,7 +194,7 @@ def _of_recording(item: CleanRecording, settings) -> list[Doubt]:
             "--separate_vocals=True takes music off",
         )
     rate = item.audio_format.rpartition(", ")[2].removesuffix(" kHz")
-    if 1000 * float(rate) < min(NARROW, settings.sample_rate):
+    if 1000 * float(rate) < min(NARROW, sample_rate):
         doubt(
             KNOW,
             f"it holds no more than {rate} kHz",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import functools
 import itertools
+import operator
 import os
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,7 +19,6 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_siamese.corpus_report.doubts import Doubt, doubts_about
 from speechbrain_siamese.corpus_report.seconds import seconds_of_recording
 from speechbrain_siamese.dataio.clean_recording import CleanRecording, Rejected
-from speechbrain_siamese.dataio.cleaning import CleaningSettings
 from speechbrain_siamese.evaluation.worst_errors import MP3_RATES
 from speechbrain_siamese.pages import render_page
 from speechbrain_siamese.utils.sound_bytes import sound_bytes
@@ -38,6 +39,7 @@ COLUMNS = (
     "recurring_seconds",
     "excluded_seconds",
     "cut_as_silence_seconds",
+    "unusable_seconds",
     "level_dbfs",
     "snr_db",
     "clipped_share",
@@ -58,8 +60,9 @@ LENGTHS = (0.5, 1, 2, 4, 8, 16, 32, 64, np.inf)
 def write_report(
     cleaned: Sequence[CleanRecording],
     rejected: Sequence[Rejected],
-    settings: CleaningSettings,
+    sample_rate: int,
     folder: str | Path,
+    clips: Sequence[CleanRecording] = (),
 ) -> list[Doubt]:
     """Write both files, whole or not at all.
 
@@ -67,10 +70,12 @@ def write_report(
     ---------
     cleaned : Sequence[CleanRecording]
     rejected : Sequence[Rejected]
-    settings : CleaningSettings
-        As they were cleaned.
+    sample_rate : int
+        Of the cleaned audio, Hz.
     folder : str or Path
         Where they go; the cleaned audio lies in it.
+    clips : Sequence[CleanRecording]
+        Short ones of further speakers.
 
     Returns
     -------
@@ -78,12 +83,13 @@ def write_report(
         What stands first in the page.
     """
     folder = Path(folder)
-    doubts = doubts_about(cleaned, rejected, settings)
+    doubts = doubts_about(cleaned, rejected, sample_rate, clips)
+    cleaned = [*cleaned, *clips]
     about = defaultdict(list)
     for doubt in doubts:
         # A speaker may be called as a recording is.
         about[doubt.about, doubt.speaker].append(doubt)
-    rows = [_row(item, settings, about) for item in cleaned]
+    rows = [_row(item, about) for item in cleaned]
     rows += [_rejected_row(item, about) for item in rejected]
     write_table(
         folder / "report.csv",
@@ -103,7 +109,7 @@ def write_report(
         totals={
             "recordings": len(cleaned),
             "rejected": len(rejected),
-            "raw": sum(item.raw_duration for item in cleaned),
+            "raw": sum(item.raw_duration for item in (*cleaned, *rejected)),
             "kept": sum(item.duration for item in cleaned),
         },
         histogram=_histogram(cleaned),
@@ -142,18 +148,12 @@ def clock(seconds: float) -> str:
     )
 
 
-def _row(item: CleanRecording, settings: CleaningSettings, about) -> dict:
+def _row(item: CleanRecording, about) -> dict:
     """One recording in figures."""
-    seconds = seconds_of_recording(item, settings)
     return {
         **_whose(item.recording),
         "format": item.audio_format,
-        "raw_seconds": seconds.raw,
-        "kept_seconds": seconds.kept,
-        "cut_at_ends_seconds": seconds.ends,
-        "recurring_seconds": seconds.recurring,
-        "excluded_seconds": seconds.excluded,
-        "cut_as_silence_seconds": seconds.silence,
+        **_seconds_row(item),
         "level_dbfs": item.quality.level,
         "snr_db": item.quality.snr,
         "clipped_share": item.quality.clipped,
@@ -162,10 +162,26 @@ def _row(item: CleanRecording, settings: CleaningSettings, about) -> dict:
 
 
 def _rejected_row(item: Rejected, about) -> dict:
-    own = dict.fromkeys(COLUMNS, "")
-    return (
-        own | _whose(item.recording) | {"doubts": _words(about, item.recording)}
-    )
+    return {
+        **dict.fromkeys(COLUMNS, ""),
+        **_whose(item.recording),
+        # What could not be read has no length.
+        **(_seconds_row(item) if item.raw_duration else {}),
+        "doubts": _words(about, item.recording),
+    }
+
+
+def _seconds_row(item: CleanRecording | Rejected) -> dict:
+    seconds = seconds_of_recording(item)
+    return {
+        "raw_seconds": seconds.raw,
+        "kept_seconds": seconds.kept,
+        "cut_at_ends_seconds": seconds.ends,
+        "recurring_seconds": seconds.recurring,
+        "excluded_seconds": seconds.excluded,
+        "cut_as_silence_seconds": seconds.silence,
+        "unusable_seconds": seconds.unusable,
+    }
 
 
 def _whose(recording) -> dict:
@@ -194,7 +210,9 @@ def _speakers(cleaned, rejected, about) -> list[dict]:
         by_speaker[item.recording.speaker].append(item)
     found = []
     for speaker, own in sorted(by_speaker.items()):
-        good = [item for item in own if isinstance(item, CleanRecording)]
+        seconds = functools.reduce(
+            operator.add, [seconds_of_recording(item) for item in own]
+        )
         sessions = [item.recording.session for item in own]
         found.append(
             {
@@ -202,8 +220,7 @@ def _speakers(cleaned, rejected, about) -> list[dict]:
                 "name": own[0].recording.name,
                 "gender": own[0].recording.gender,
                 "sessions": sessions,
-                "raw": sum(item.raw_duration for item in good),
-                "kept": sum(item.duration for item in good),
+                "seconds": seconds,
                 "doubts": about[speaker, True],
                 "about": {
                     session: about[session, False] for session in sessions

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
-from speechbrain_siamese.dataio.clean_recording import CleanRecording, without
-from speechbrain_siamese.dataio.cleaning import CleaningSettings
+from speechbrain_siamese.dataio.clean_recording import (
+    CleanRecording,
+    Rejected,
+    without,
+)
 from speechbrain_siamese.dataio.recordings import EXCLUDED, RECURS
 
 
@@ -24,7 +27,9 @@ class Seconds:
     recurring : float
         Cut since it recurs, beside what is excluded.
     silence : float
-        The rest.
+        The rest of a recording that is used.
+    unusable : float
+        All of one that is not.
     """
 
     raw: float
@@ -33,25 +38,30 @@ class Seconds:
     excluded: float
     recurring: float
     silence: float
+    unusable: float
+
+    def __add__(self, other: Seconds) -> Seconds:
+        """Seconds of both."""
+        return Seconds(
+            *(a + b for a, b in zip(astuple(self), astuple(other), strict=True))
+        )
 
 
-def seconds_of_recording(
-    item: CleanRecording, settings: CleaningSettings
-) -> Seconds:
+def seconds_of_recording(item: CleanRecording | Rejected) -> Seconds:
     """Tell where the seconds of a recording went.
 
     Arguments
     ---------
-    item : CleanRecording
-    settings : CleaningSettings
-        As it was cleaned.
+    item : CleanRecording or Rejected
 
     Returns
     -------
     Seconds
     """
     raw = item.raw_duration
-    inside = [(settings.trim_start, raw - settings.trim_end)]
+    if isinstance(item, Rejected):
+        return Seconds(raw, 0.0, 0.0, 0.0, 0.0, 0.0, unusable=raw)
+    inside = [item.between]
     # Whatever overlaps counts once; what the user says counts first.
     left = [_total(inside)]
     for why in (EXCLUDED, RECURS):
@@ -65,6 +75,7 @@ def seconds_of_recording(
         excluded=left[0] - left[1],
         recurring=left[1] - left[2],
         silence=left[2] - item.duration,
+        unusable=0.0,
     )
 
 

@@ -41,7 +41,7 @@ from speechbrain_siamese.utils.whole_file import (
 )
 
 # Part of every key: a change of method here rebuilds what older code made.
-MADE_BY = "speechbrain_siamese.dataio.corpus 3"
+MADE_BY = "speechbrain_siamese.dataio.corpus 4"
 CHUNK = 1 << 20
 
 #: Seconds below which what a cut leaves of a stretch is dropped.
@@ -77,6 +77,8 @@ class CleanRecording:
         Codec and rate, such as ``opus, 48 kHz``.
     key : str
         Hash of the recording's file and of the settings.
+    between : tuple[float, float]
+        Seconds of the recording between the cuts at its ends.
     """
 
     recording: Recording
@@ -88,6 +90,7 @@ class CleanRecording:
     outline: tuple[int, ...]
     audio_format: str
     key: str
+    between: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -100,10 +103,13 @@ class Rejected:
         The recording.
     reason : str
         For people to read.
+    raw_duration : float
+        Seconds of it; 0 where it could not be read to its end.
     """
 
     recording: Recording
     reason: str
+    raw_duration: float = 0.0
 
 
 class _Unusable(Exception):
@@ -180,17 +186,19 @@ def clean_recording(
             partial.write_text(json.dumps(note), encoding="utf-8")
             claim.check()
     if "rejected" in note:
-        return Rejected(recording, note["rejected"])
+        return Rejected(recording, note["rejected"], note["raw_duration"])
+    raw = note["raw_duration"]
     return CleanRecording(
         recording=recording,
         path=audio_path,
         duration=note["duration"],
-        raw_duration=note["raw_duration"],
+        raw_duration=raw,
         kept=tuple((start, stop) for start, stop in note["kept"]),
         quality=ClipQuality(**note["quality"]),
         outline=tuple(note["outline"]),
         audio_format=note["audio_format"],
         key=key,
+        between=(settings.trim_start, raw - settings.trim_end),
     )
 
 
@@ -250,17 +258,18 @@ def _build(
     rate = settings.sample_rate
     finder = voice_finder(settings)
     meter, outline = QualityMeter(rate), Outline(rate)
+    total = 0
     # The samples wait in a file without a name: nothing is left of it.
     with tempfile.TemporaryFile(dir=audio_path.parent) as spool:
         try:
             total, peak = _spool(
-                recording, spool, settings, outline.add, finder.add, meter.add
+                recording, spool, settings, outline, meter, finder.add
             )
             stretches = _stretches(total, finder, peak, settings, recording)
             kind = audio_format(recording.path)
         except (_Unusable, DecodingError) as error:
             audio_path.unlink(missing_ok=True)
-            return {"rejected": str(error)}
+            return {"rejected": str(error), "raw_duration": total / rate}
         with whole_file(audio_path) as partial:
             write_wav(partial, _parts(spool, stretches, peak), rate)
             claim.check()
@@ -279,27 +288,32 @@ def _spool(
     recording: Recording,
     spool: BinaryIO,
     settings: CleaningSettings,
-    hear_all: Callable[[np.ndarray], None],
-    *hear_behind: Callable[[np.ndarray], None],
+    outline: Outline,
+    meter: QualityMeter,
+    find_voice: Callable[[np.ndarray], None],
 ) -> tuple[int, float]:
     """Decodes into a file of float32: number of samples, and their peak.
 
-    The peak and ``hear_behind`` hear all behind ``trim_start``, silence in
+    All but the outline are of what lies behind ``trim_start``, silence in
     place of the recording's cuts: a loud jingle says nothing of how loud voices
     are. Where ``trim_end`` begins is known at the end only.
     """
     total, peak = 0, 0.0
     first, _ = between_cuts(0, settings)
-    blocks = _finite_blocks(recording.path, settings.sample_rate)
+    blocks = _finite_blocks(
+        recording.path,
+        settings.sample_rate,
+        _behind(settings.trim_start, recording, meter.add_channels),
+    )
     if settings.separate_vocals:
         blocks = separate_vocals(blocks, settings.sample_rate)
     for block in blocks:
         spool.write(block.astype(np.float32, copy=False).data)
-        hear_all(block)
+        outline.add(block)
         heard = _without_cuts(block, total, recording, settings.sample_rate)
         behind = heard[max(0, first - total) :]
-        for hear in hear_behind:
-            hear(behind)
+        find_voice(behind)
+        meter.add(behind)
         peak = max(peak, float(np.abs(behind).max(initial=0.0)))
         total += len(block)
     return total, peak
@@ -319,10 +333,33 @@ def _without_cuts(
     return block
 
 
-def _finite_blocks(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
+def _behind(
+    trim_start: float, recording: Recording, hear: Callable[[np.ndarray], None]
+) -> Callable[[np.ndarray, int], None]:
+    """Lets through what is neither cut at the start nor elsewhere.
+
+    Pieces that begin there, as a whole: they last a fraction of a second.
+    """
+    seconds = 0.0
+
+    def hear_channels(channels: np.ndarray, rate: int) -> None:
+        nonlocal seconds
+        begin, seconds = seconds, seconds + channels.shape[1] / rate
+        cut = any(one.start <= begin < one.stop for one in recording.cut)
+        if begin >= trim_start and not cut:
+            hear(channels)
+
+    return hear_channels
+
+
+def _finite_blocks(
+    path: Path,
+    sample_rate: int,
+    hear_channels: Callable[[np.ndarray, int], None],
+) -> Iterator[np.ndarray]:
     """Blocks of a file; what is wrong with it is told as _Unusable."""
     total = 0
-    blocks = decode_blocks(path, sample_rate)
+    blocks = decode_blocks(path, sample_rate, hear_channels=hear_channels)
     while True:
         try:
             block = next(blocks, None)

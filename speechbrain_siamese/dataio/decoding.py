@@ -8,7 +8,7 @@ and blocks join without clicks.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
@@ -162,7 +162,10 @@ def copy_stretch(
 
 
 def decode_blocks(
-    path: str | Path, sample_rate: int, block_seconds: float = 30.0
+    path: str | Path,
+    sample_rate: int,
+    block_seconds: float = 30.0,
+    hear_channels: Callable[[np.ndarray, int], object] | None = None,
 ) -> Iterator[np.ndarray]:
     """A file as consecutive blocks of mono samples, in bounded memory.
 
@@ -179,6 +182,10 @@ def decode_blocks(
         Rate of the result in Hz.
     block_seconds : float
         Duration of every block but the last.
+    hear_channels : Callable | None
+        Is given all sound as it is in the file, piece by piece, (channels,
+        samples), full scale is 1, and its rate in Hz: what is clipped in one
+        channel is no more so in their mean.
 
     Yields
     ------
@@ -194,7 +201,7 @@ def decode_blocks(
     size = max(1, round(block_seconds * sample_rate))
     pending: list[np.ndarray] = []
     waiting = total = 0
-    for piece in _resampled(_checked(path), sample_rate):
+    for piece in _resampled(_checked(path, hear_channels), sample_rate):
         pending.append(piece)
         waiting += len(piece)
         total += len(piece)
@@ -210,14 +217,14 @@ def decode_blocks(
         raise DecodingError(f"{path}: no samples could be decoded")
 
 
-def _checked(path: Path) -> Iterator[tuple[np.ndarray, int]]:
+def _checked(path: Path, hear_channels) -> Iterator[tuple[np.ndarray, int]]:
     """Mono frames of a file with any failure told as DecodingError."""
     if not path.is_file():
         raise DecodingError(f"{path}: no such file")
     try:
         if path.stat().st_size == 0:
             raise DecodingError(f"{path}: zero bytes")
-        yield from _mono_frames(path)
+        yield from _mono_frames(path, hear_channels)
     except DecodingError:
         raise
     except Exception as error:
@@ -235,7 +242,7 @@ def _checked(path: Path) -> Iterator[tuple[np.ndarray, int]]:
         ) from error
 
 
-def _mono_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
+def _mono_frames(path: Path, hear_channels) -> Iterator[tuple[np.ndarray, int]]:
     """Decoded sound as mono float32 pieces with their sample rate."""
     av.logging.set_level(av.logging.PANIC)
     seconds = 0.0
@@ -261,7 +268,10 @@ def _mono_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
                     f"{RATES[0]} to {RATES[1]} Hz"
                 )
             seconds += frame.samples / rate
-            yield _mono(frame), rate
+            channels = _channels(frame)
+            if hear_channels:
+                hear_channels(channels, rate)
+            yield _mono(channels), rate
     if seconds == 0:
         reason = f" ({problems[-1]})" if problems else ""
         raise DecodingError(f"{path}: nothing in it could be decoded{reason}")
@@ -338,8 +348,8 @@ def _promised_seconds(
     return 0.0
 
 
-def _mono(frame: av.AudioFrame) -> np.ndarray:
-    """Mean of a frame's channels; integers scaled so that full scale is 1."""
+def _channels(frame: av.AudioFrame) -> np.ndarray:
+    """(channels, samples); integers scaled so that full scale is 1."""
     samples = frame.to_ndarray()
     if not frame.format.is_planar:
         samples = samples.reshape(-1, len(frame.layout.channels)).T
@@ -347,6 +357,11 @@ def _mono(frame: av.AudioFrame) -> np.ndarray:
         bits = 8 * samples.dtype.itemsize
         offset = 128.0 if samples.dtype.kind == "u" else 0.0
         samples = (samples - np.float64(offset)) / 2.0 ** (bits - 1)
+    return samples
+
+
+def _mono(samples: np.ndarray) -> np.ndarray:
+    """Mean of the channels."""
     with np.errstate(invalid="ignore", over="ignore"):
         return samples.mean(axis=0, dtype=np.float64).astype(np.float32)
 

@@ -48,7 +48,8 @@ class ClipQuality:
         Its speech against its noise floor (the 10th percentile of its
         frames), dB: an estimate, too low for a clip without any pause.
     clipped : float
-        Share of its samples at full scale, 0 to 1.
+        Share of its samples at full scale, 0 to 1; in any channel, where the
+        channels were heard.
     """
 
     seconds: float
@@ -88,6 +89,7 @@ class QualityMeter:
         self.sample_rate = sample_rate
         self._sums = StepSums(max(1, round(FRAME * sample_rate)))
         self._samples = self._clipped = 0
+        self._native = self._native_clipped = 0
 
     def add(self, block: np.ndarray) -> None:
         """Take the next block.
@@ -100,6 +102,18 @@ class QualityMeter:
         self._sums.add(block)
         self._samples += len(block)
         self._clipped += int((np.abs(block) >= FULL_SCALE).sum())
+
+    def add_channels(self, channels: np.ndarray) -> None:
+        """Take sound as it is in the file, for its clipping alone.
+
+        Arguments
+        ---------
+        channels : np.ndarray
+            (channels, samples), full scale is 1, at any rate.
+        """
+        self._native += channels.shape[1]
+        full = (np.abs(channels) >= FULL_SCALE).any(axis=0)
+        self._native_clipped += int(full.sum())
 
     def quality(self) -> ClipQuality:
         """What all of it is worth.
@@ -123,7 +137,9 @@ class QualityMeter:
             speech=float(speech.sum()) * sums.step / self.sample_rate,
             level=level,
             snr=max(0.0, level - noise),
-            clipped=self._clipped / max(1, self._samples),
+            clipped=self._native_clipped / self._native
+            if self._native
+            else self._clipped / max(1, self._samples),
         )
 
 

@@ -97,7 +97,11 @@ def blocks_of(
             "taken. Give it as mp3, m4a or ogg, or a part of it."
         )
     try:
-        for block in decode_blocks(recording.path, rate):
+        for block in decode_blocks(
+            recording.path,
+            rate,
+            hear_channels=lambda own, _: meter.add_channels(own),
+        ):
             block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
             meter.add(block)
             seconds += len(block) / rate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from speechbrain_siamese.dataio.decoding import (
     decode,
     decode_blocks,
 )
-from speechbrain_siamese.dataio.quality import ClipQuality, clip_quality
+from speechbrain_siamese.dataio.quality import ClipQuality, QualityMeter
 from speechbrain_siamese.inference.enrolled import EnrolledClip
 from speechbrain_siamese.utils.sound_bytes import opened_sound, sound_bytes
 
@@ -93,13 +93,17 @@ def clip_to_enroll(
     source = None if is_waveform(clip) else _path_text(clip)
     rate, digest = model.audio_normalizer.sample_rate, hashlib.sha256()
 
-    def blocks() -> Iterator[np.ndarray]:
-        sound = [mono_samples(clip)] if is_waveform(clip) else None
-        for block in sound or decode_blocks(clip, rate):
-            digest.update(np.ascontiguousarray(block))
-            yield block
-
-    quality = clip_quality(blocks(), rate)
+    meter = QualityMeter(rate)
+    for block in (
+        [mono_samples(clip)]
+        if is_waveform(clip)
+        else decode_blocks(
+            clip, rate, hear_channels=lambda own, _: meter.add_channels(own)
+        )
+    ):
+        digest.update(np.ascontiguousarray(block))
+        meter.add(block)
+    quality = meter.quality()
     if not quality.speech:
         raise ValueError("it is silent: there is no voice to know")
     return EnrolledClip(

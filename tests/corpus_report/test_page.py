@@ -64,8 +64,8 @@ def report_of(folder):
     cleaned, rejected = clean_corpus(
         find_recordings(folder / "raw"), folder / "out" / "clean", SETTINGS
     )
-    doubts = write_report(cleaned, rejected, SETTINGS, folder / "out")
-    assert doubts == doubts_about(cleaned, rejected, SETTINGS)
+    doubts = write_report(cleaned, rejected, RATE, folder / "out")
+    assert doubts == doubts_about(cleaned, rejected, RATE)
     return doubts
 
 
@@ -100,7 +100,11 @@ def test_the_table_adds_up(corpus):
     assert len(rows) == 11
     for row in rows:
         if row["speaker"] == "silent":
-            assert row["raw_seconds"] == ""
+            whole = [
+                float(row[f"{key}_seconds"]) for key in ("raw", "unusable")
+            ]
+            assert whole == [20.0, 20.0]
+            assert float(row["kept_seconds"]) == 0
             continue
         kinds = [key for key in row if key.startswith("cut_")]
         cut = sum(float(row[key]) for key in kinds)
@@ -110,6 +114,71 @@ def test_the_table_adds_up(corpus):
         assert float(row["cut_at_ends_seconds"]) == pytest.approx(2.0)
     (phone,) = [row for row in rows if row["speaker"] == "phone"]
     assert phone["format"] == "pcm_s16le, 8 kHz"
+
+
+def test_each_speaker_is_told_where_the_time_went(corpus):
+    (corpus / "raw" / "exclude.csv").write_text(
+        "recording,start,stop\ngood/2.wav,0:10,0:40\n"
+    )
+    report_of(corpus)
+    page = (corpus / "out" / "report.html").read_text(encoding="utf-8")
+    table = page[page.index('id="people"') : page.index('id="lengths"')]
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]+)', table)
+    assert heads[3:-1] == [
+        *("raw", "kept", "ends cut", "silence", "excluded", "not usable")
+    ]
+    cells = {
+        re.search(r"<bdi>(.*?)</bdi>", row)[1]: re.findall(r"<td>(.*?)<", row)
+        for row in table.split("<tr>")[2:]
+    }
+    raw, kept, ends, silence, excluded, unusable = cells["good"][2:8]
+    assert (raw, ends, excluded, unusable) == ("2:00", "0:04", "0:30", "0:00")
+    parts = [60 * int(t[0]) + int(t[-2:]) for t in (kept, silence)]
+    assert sum(parts) == pytest.approx(120 - 4 - 30, abs=1)
+    assert cells["silent"][2:] == [
+        *("0:20", "0:00", "0:00", "0:00", "0:00", "0:20")
+    ]
+
+
+def test_clips_are_in_the_report_and_little_of_them_is_no_doubt(corpus):
+    path = corpus / "clips" / "brief" / "1.wav"
+    path.parent.mkdir(parents=True)
+    sound = talk(4, level=3.0, seed=9).clip(-1, 1)
+    write_wav(path, [(32767 * sound).astype(np.int16)], RATE)
+    cleaned, rejected = clean_corpus(
+        find_recordings(corpus / "raw"), corpus / "out" / "clean", SETTINGS
+    )
+    clips, _ = clean_corpus(
+        find_recordings(corpus / "clips"),
+        corpus / "out" / "clean_clips",
+        CleaningSettings(),
+    )
+    doubts = write_report(cleaned, rejected, RATE, corpus / "out", clips)
+    told = [doubt.what for doubt in doubts if doubt.about.startswith("brief")]
+    assert len(told) == 1
+    assert "at full scale" in told[0]
+    with open(corpus / "out" / "report.csv", newline="") as file:
+        rows = {row["recording"]: row for row in csv.DictReader(file)}
+    # Nothing is cut at the ends of a clip.
+    assert float(rows["brief/1.wav"]["cut_at_ends_seconds"]) == 0
+    assert float(rows["brief/1.wav"]["raw_seconds"]) == 4
+
+
+def test_what_clips_in_one_channel_is_clipped(tmp_path):
+    sound = talk(20, seed=3)
+    loud = talk(20, level=3.0, seed=3).clip(-1, 1)
+    # What is cut does not count.
+    loud[:RATE] = 1.0
+    (tmp_path / "raw" / "a").mkdir(parents=True)
+    soundfile.write(
+        tmp_path / "raw" / "a" / "1.wav", np.stack([sound, loud]).T, RATE
+    )
+    (one,), _ = clean_corpus(
+        find_recordings(tmp_path / "raw"), tmp_path / "clean", SETTINGS
+    )
+    share = (np.abs(loud[RATE:]) >= 0.99).mean()
+    assert share > 0.3
+    assert one.quality.clipped == pytest.approx(share, abs=0.02)
 
 
 def test_the_page_needs_nothing_else_and_plays(corpus):
@@ -182,7 +251,7 @@ def test_quiet_recordings_of_one_length_are_no_copies(corpus):
 
 
 def test_a_corpus_of_which_nothing_is_left_has_a_page_too(tmp_path):
-    assert write_report([], [], SETTINGS, tmp_path) == []
+    assert write_report([], [], RATE, tmp_path) == []
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "0 speakers" in page
 

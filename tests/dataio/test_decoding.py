@@ -188,11 +188,29 @@ def test_first_block_comes_before_the_file_is_decoded(
 
     original = decoding._mono
 
-    def counted(frame):
-        seen.append(frame.samples)
-        return original(frame)
+    def counted(channels):
+        seen.append(channels.shape[1])
+        return original(channels)
 
     monkeypatch.setattr(decoding, "_mono", counted)
     next(decode_blocks(path, 16000, block_seconds=1.0))
     assert sum(seen) < 3 * 16000
     assert soundfile.info(path).frames == 16000 * 60
+
+
+def test_channels_are_heard_as_they_are_in_the_file(tmp_path, write_audio):
+    left = np.full(24000, 0.5)
+    path = write_audio(tmp_path / "a.wav", np.stack([left, -left]).T, 24000)
+    heard = []
+    mono = np.concatenate(
+        [
+            *decode_blocks(
+                path, 8000, hear_channels=lambda *own: heard.append(own)
+            )
+        ]
+    )
+    assert not mono.any()
+    assert {rate for _, rate in heard} == {24000}
+    sound = np.concatenate([channels for channels, _ in heard], axis=1)
+    assert sound.shape == (2, 24000)
+    assert sound[:, 0] == pytest.approx([0.5, -0.5], abs=1e-4)

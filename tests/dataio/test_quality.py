@@ -8,6 +8,7 @@ import pytest
 from speechbrain_siamese.dataio.quality import (
     ClipQuality,
     Outline,
+    QualityMeter,
     clip_quality,
 )
 
@@ -50,6 +51,16 @@ def test_clipped_samples_are_counted_on_both_sides():
     sound = np.zeros(RATE, dtype=np.float32)
     sound[:40], sound[100:160] = 1.0, -1.0
     assert clip_quality([sound], RATE).clipped == 100 / RATE
+
+
+def test_what_is_clipped_in_any_channel_counts_where_they_are_heard():
+    left, right = np.zeros((2, 2 * RATE), dtype=np.float32)
+    left[:40], right[30:60] = 1.0, -1.0
+    meter = QualityMeter(RATE)
+    meter.add((left + right)[::2] / 2)
+    assert meter.quality().clipped == 0
+    meter.add_channels(np.stack([left, right]))
+    assert meter.quality().clipped == 60 / (2 * RATE)
 
 
 @pytest.mark.parametrize("blocks", [[], [np.zeros(RATE, dtype=np.float32)]])
