@@ -96,7 +96,9 @@ def _compare(questions: Questions) -> None:
     def compare(first: File, second: File, request: gr.Request) -> str:
         return questions.compare(first, second, request.session_hash)
 
-    button.click(compare, [first, second], _answer(), **_how("compare"))
+    answer = _answer()
+    button.click(compare, [first, second], answer, **_how("compare"))
+    _forget(answer, first, second)
 
 
 def _enrol(questions: Questions) -> None:
@@ -130,7 +132,9 @@ def _identify(questions: Questions) -> None:
     def identify(clip: File, request: gr.Request) -> str:
         return questions.identify(clip, request.session_hash)
 
-    button.click(identify, clip, _answer(), **_how("identify"))
+    answer = _answer()
+    button.click(identify, clip, answer, **_how("identify"))
+    _forget(answer, clip)
 
 
 def _label(questions: Questions) -> None:
@@ -144,8 +148,9 @@ def _label(questions: Questions) -> None:
     def label(recording: File, request: gr.Request) -> str:
         return questions.label(recording, request.session_hash)
 
-    script = _SCRIPT.read_text(encoding="utf-8")
-    button.click(label, recording, _answer(script), **_how("label"))
+    answer = _answer(_SCRIPT.read_text(encoding="utf-8"))
+    button.click(label, recording, answer, **_how("label"))
+    _forget(answer, recording)
 
 
 def _clip(questions: Questions, label: str) -> "gradio.Audio":
@@ -179,6 +184,21 @@ def _claim(questions: Questions, field: "gradio.components.Component") -> None:
         show_progress="hidden",
         api_visibility="private",
     )
+
+
+def _forget(
+    answer: "gradio.HTML", *fields: "gradio.components.Component"
+) -> None:
+    """Take an answer away once it is no longer about what the fields hold."""
+    for field in fields:
+        field.change(
+            None,
+            None,
+            answer,
+            js="() => ''",
+            show_progress="hidden",
+            api_visibility="private",
+        )
 
 
 def _answer(script: str | None = None) -> "gradio.HTML":

@@ -14,7 +14,11 @@ from speechbrain_siamese.demo_page import answers
 from speechbrain_siamese.demo_page.recordings import Recording
 from speechbrain_siamese.inference.label import Segment
 from speechbrain_siamese.inference.label_files import ENDINGS
-from speechbrain_siamese.inference.speaker import SiameseRecognition
+from speechbrain_siamese.inference.speaker import (
+    Comparison,
+    SiameseRecognition,
+)
+from speechbrain_siamese.pages import render_page
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +58,20 @@ def test_two_clips_are_compared(model, clip):
     assert ("One voice</p>" in other) == found.same
     # The spectrograms of two voices differ.
     assert len(set(re.findall(r'src="(data:[^"]+)"', other))) == 2
+
+
+@pytest.mark.parametrize(
+    ("same", "probability", "undecided"),
+    [(True, 0.9, False), (True, 0.3, True), (False, 0.7, True)],
+)
+def test_a_verdict_that_is_not_probable_is_called_undecided(
+    same, probability, undecided
+):
+    found = Comparison(0.1, same, 0.0, probability, normalised=None)
+    page = render_page(
+        "demo_comparison.html.jinja", found=found, threshold=0.1, clips=[]
+    )
+    assert ("undecided" in page) == undecided
 
 
 @pytest.mark.parametrize("which", ["first", "second"])
