@@ -5,21 +5,16 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from speechbrain_siamese.inference.clips import (
     Clip,
-    clip_to_enroll,
-    doubts_of,
     embed_clip,
-    is_waveform,
-    several_clips,
 )
 from speechbrain_siamese.inference.enrolled import (
     EnrolledClip,
@@ -27,6 +22,7 @@ from speechbrain_siamese.inference.enrolled import (
     checked_name,
     weighted_voice,
 )
+from speechbrain_siamese.inference.enrolment import Enrolment, usable_clips
 from speechbrain_siamese.inference.gallery_store import Change, GalleryStore
 from speechbrain_siamese.inference.identification import (
     Identification,
@@ -46,31 +42,6 @@ CANDIDATES = 100
 
 #: Probability above which somebody is named.
 LIKELY = 0.5
-
-
-@dataclass
-class Enrolment:
-    """What became of the clips of one ``enroll``.
-
-    Arguments
-    ---------
-    name : str
-        As it is enrolled.
-    added : int
-        Clips that are new; those enrolled before do not count again.
-    seconds : float
-        Of the clips that could be used, new or not.
-    refused : dict of str : str
-        Reason, by clip: its path, or ``waveform <number>``.
-    warnings : dict of str : list of str
-        What is doubtful about clips that were taken.
-    """
-
-    name: str
-    added: int = 0
-    seconds: float = 0.0
-    refused: dict[str, str] = field(default_factory=dict)
-    warnings: dict[str, list[str]] = field(default_factory=dict)
 
 
 class Gallery:
@@ -220,38 +191,9 @@ class Gallery:
         ValueError
             If the name cannot be one, or no clip can be used.
         """
-        done = Enrolment(checked_name(name))
-        usable: dict[str, EnrolledClip] = {}
-        bar = tqdm(
-            several_clips(clips),
-            desc="Enrolling",
-            unit="clip",
-            # None: where standard error is no terminal.
-            disable=None if progress else True,
+        done, usable = usable_clips(
+            self.model, checked_name(name), clips, keep_audio, progress
         )
-        for number, clip in enumerate(bar, start=1):
-            label = f"waveform {number}" if is_waveform(clip) else str(clip)
-            if label in usable or label in done.refused:
-                continue
-            try:
-                usable[label], quality = clip_to_enroll(
-                    self.model, clip, keep_audio
-                )
-            except (ValueError, OSError) as error:
-                done.refused[label] = str(error)
-                continue
-            if doubts := doubts_of(quality):
-                done.warnings[label] = doubts
-        if not usable:
-            reasons = "; ".join(
-                f"{label}: {reason}" for label, reason in done.refused.items()
-            )
-            raise ValueError(
-                f"no clip of {done.name!r} can be used: "
-                f"{reasons or 'none was given'}"
-            )
-        different = {clip.digest: clip for clip in usable.values()}
-        done.seconds = sum(clip.seconds for clip in different.values())
         self._compare(done, usable)
         change = self.store.add(done.name, [*usable.values()])
         if change.clips:
