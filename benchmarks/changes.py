@@ -17,7 +17,8 @@ are. Thresholds other than ours are chosen on as many turns of the other
 speakers in ``clips/``.
 
 Precision, recall and F1 within 0.5 and 0.25 s; purity and coverage of the
-segments, and the best coverage of all thresholds whose segments are 91 % pure.
+segments, and the best coverage of all thresholds whose segments are 91 % pure
+(``never``: none are).
 The last line is JSON: all of it.
 """
 
@@ -233,11 +234,11 @@ def segments_of(way, recordings, limit=None):
 
 
 def coverage_at(way, recordings, wanted=0.91):
-    """Best coverage of a threshold whose segments are that pure."""
+    """Best coverage of a threshold whose segments are that pure, if any."""
     heights = np.concatenate([way.peaks(one)[1] for one in recordings])
     limits = np.quantile(heights, np.linspace(0, 1, 60))
     pairs = [segments_of(way, recordings, limit) for limit in limits]
-    return max((own for pure, own in pairs if pure >= wanted), default=0.0)
+    return max((own for pure, own in pairs if pure >= wanted), default=None)
 
 
 def main() -> None:
@@ -293,7 +294,7 @@ def main() -> None:
             }
             print(
                 f"{title:<12}{name:<23}{told}{pure:8.2f}{covered:10.2f}"
-                f"{best:25.2f}"
+                + ("never" if best is None else f"{best:.2f}").rjust(25)
             )
     print(json.dumps(figures))
 
