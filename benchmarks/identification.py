@@ -6,11 +6,11 @@
 (10 of them, seeds from 1986 on; ``--quick``: 2) leaves 10 unseen speakers out
 of the gallery and enrols the others from their first clips in random order
 that hold 5, 10 or 30 s together, one at least being left to ask about; beside
-them 200 other speakers of ``clips/`` with a clip each. All other clips of the
-unseen speakers are asked about. A name is given with the export's threshold of
-pairs (``pairs``), where the best is more probable than all others and nobody
-together (``likely``), and with the threshold at which as many are accepted
-falsely as are rejected falsely (``equal``).
+them ``--others`` (200) other speakers of ``clips/`` with a clip each. All other
+clips of the unseen speakers are asked about. A name is given with the export's
+threshold of pairs (``pairs``), where the best is more probable than all others
+and nobody together (``likely``), and with the threshold at which as many are
+accepted falsely as are rejected falsely (``equal``).
 
 ``first``: the right person has the highest score, of those enrolled. ``named``:
 and passes the threshold. ``false reject``: enrolled, and called unknown;
@@ -37,7 +37,7 @@ from speechbrain_siamese.inference.gallery import Gallery
 from speechbrain_siamese.inference.speaker import SiameseRecognition
 from speechbrain_siamese.utils.metrics import eer
 
-SEED, UNKNOWN, OTHERS = 1986, 10, 200
+SEED, UNKNOWN = 1986, 10
 
 
 @dataclass
@@ -86,7 +86,7 @@ def ask(gallery, embeddings, paths, name, enrolled, answers):
         answers.likely.append(best.probability)
 
 
-def draw(model, data, embeddings, folder, seed, all_answers):
+def draw(model, data, embeddings, folder, seed, beside, all_answers):
     """One choice of who is enrolled, and from which clips."""
     generator = np.random.default_rng(seed)
     people = generator.permutation(unseen_people(data)).tolist()
@@ -99,7 +99,7 @@ def draw(model, data, embeddings, folder, seed, all_answers):
         for name in people
     }
     gallery = model.gallery(folder / f"{seed}.sqlite")
-    others = generator.permutation(heard_people(data))[:OTHERS].tolist()
+    others = generator.permutation(heard_people(data))[:beside].tolist()
     for name in others:
         gallery.enroll(name, clip_paths(data, name)[0])
     for wanted, answers in all_answers.items():
@@ -122,6 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", required=True)
     parser.add_argument("--data", required=True, type=Path)
+    parser.add_argument("--others", type=int, default=200)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     model = SiameseRecognition.from_hparams(source=options.source)
@@ -140,6 +141,7 @@ def main() -> None:
                 embeddings,
                 Path(folder),
                 SEED + number,
+                options.others,
                 all_answers,
             )
     decision = model.normalised_decision or model.decision
