@@ -217,10 +217,26 @@ def decode_blocks(
         raise DecodingError(f"{path}: no samples could be decoded")
 
 
-def _checked(path: Path, hear_channels) -> Iterator[tuple[np.ndarray, int]]:
-    """Mono frames of a file with any failure told as DecodingError."""
+def check_is_file(path: Path) -> None:
+    """Refuse what is no file, a folder for example.
+
+    Arguments
+    ---------
+    path : Path
+
+    Raises
+    ------
+    DecodingError
+    """
+    if path.is_dir():
+        raise DecodingError(f"{path}: a folder, expected an audio file")
     if not path.is_file():
         raise DecodingError(f"{path}: no such file")
+
+
+def _checked(path: Path, hear_channels) -> Iterator[tuple[np.ndarray, int]]:
+    """Mono frames of a file with any failure told as DecodingError."""
+    check_is_file(path)
     try:
         if path.stat().st_size == 0:
             raise DecodingError(f"{path}: zero bytes")

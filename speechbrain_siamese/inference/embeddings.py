@@ -15,7 +15,7 @@ from speechbrain.inference.speaker import SpeakerRecognition
 from speechbrain.utils.logger import get_logger
 from tqdm import tqdm
 
-from speechbrain_siamese.dataio.decoding import decode_blocks
+from speechbrain_siamese.dataio.decoding import check_is_file, decode_blocks
 from speechbrain_siamese.inference.long_files import batches_exactly
 from speechbrain_siamese.utils.whole_file import whole_file
 
@@ -166,8 +166,7 @@ def embed_files(
         most = WAITING_SECONDS * queue.rate
 
     def read(path):
-        if not path.is_file():
-            raise ValueError(f"{path}: no such file")
+        check_is_file(path)
         own = {cut: EmbeddingCache.key(path, cut) for cut in cuts}
         missing = any(key not in found for key in own.values())
         return own, _decoded(path, queue.rate, most) if missing else None

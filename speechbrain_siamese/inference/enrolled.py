@@ -100,7 +100,8 @@ def checked_name(name: str) -> str:
     Raises
     ------
     ValueError
-        If it is empty, too long, or holds control characters.
+        If it is empty, too long, or holds control characters or separators of
+        lines.
 
     Example
     -------
@@ -111,7 +112,8 @@ def checked_name(name: str) -> str:
         raise ValueError(f"a name is {name!r}, expected text")
     name = unicodedata.normalize("NFC", name).strip()
     # Formatting characters (Cf) are part of many scripts.
-    bad = any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
+    # Separators of lines (Zl, Zp) would break what is read line by line.
+    bad = {*map(unicodedata.category, name)} & {"Cc", "Cs", "Zl", "Zp"}
     if not 0 < len(name) <= LONGEST_NAME or bad:
         raise ValueError(
             f"a name is {name[:50]!r}, expected 1 to {LONGEST_NAME} letters "

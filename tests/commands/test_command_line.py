@@ -175,6 +175,7 @@ def test_evaluate_prints_the_figures_of_a_list(siamese, clips, tmp_path):
         (["verify", "{a1}", "nothing.wav"], "nothing.wav"),
         (["verify", "{a1}"], "Missing argument"),
         (["embed", "--output={text}.npz", "nothing.wav"], "no such file"),
+        (["embed", "--output={text}.npz", "/"], "/: a folder, expected"),
         (["frobnicate"], "No such command"),
     ],
 )

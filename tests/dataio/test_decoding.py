@@ -120,6 +120,9 @@ def test_what_is_no_audio_is_told_with_its_file(
 def test_missing_file_is_told(tmp_path):
     with pytest.raises(DecodingError, match="no such file"):
         decode(tmp_path / "none.wav", 16000)
+    # Which is there: whoever is told that it is not looks for it in vain.
+    with pytest.raises(DecodingError, match="a folder, expected an audio file"):
+        decode(tmp_path, 16000)
 
 
 def test_header_without_samples_is_told(tmp_path, write_audio):
