@@ -372,3 +372,42 @@ def test_training_does_not_go_on_with_another_split_or_model(
             for folder in (output, trained)
         )
         assert ours == theirs
+
+
+def test_recordings_are_prepared_without_training(tiny, tiny_data, tmp_path):
+    # The same people, and one more of whom there are clips only.
+    clips = tmp_path / "clips"
+    for number in (1, 2):
+        tiny.write(clips / "गीता" / f"{number}.wav", tiny.voice(9, number, 4.0))
+    (clips / "गीता" / "empty.wav").touch()
+
+    def prepare(*arguments):
+        return subprocess.run(
+            [sys.executable, RECIPE.parent / "youtube_prepare.py", *arguments],
+            cwd=ROOT,
+            env=tiny.environment(),
+            capture_output=True,
+            text=True,
+        )
+
+    output = tmp_path / "output"
+    _, _, *arguments = tiny.command(output, tiny_data, clips_folder=clips)
+    done = prepare(*arguments)
+    assert done.returncode == 0, done.stderr[-3000:]
+    prepared = output / "prepared"
+    assert str(prepared / "report.html") in done.stdout
+    assert not list(output.glob("save/*"))
+    assert not (output / "export").exists()
+    with open(prepared / "report.csv", encoding="utf-8", newline="") as file:
+        rows = {row["recording"]: row for row in csv.DictReader(file)}
+    assert float(rows["गीता/1.wav"]["raw_seconds"]) == pytest.approx(4, abs=0.1)
+    assert "unreadable" in rows["गीता/empty.wav"]["doubts"]
+    assert "9 speakers" in (prepared / "report.html").read_text("utf-8")
+    assert "9 speakers" in (prepared / "README.md").read_text("utf-8")
+    before = snapshot(prepared)
+    assert prepare(*arguments).returncode == 0
+    assert snapshot(prepared) == before
+
+    done = prepare("hparams/siamese.yaml", f"--output_folder={output}")
+    assert done.returncode != 0
+    assert "give --data_folder=<folder>" in done.stderr

@@ -16,19 +16,26 @@ become, in the save folder,
     preparation.json                   what all this was made from
     shards/                            training speech again, if asked for
 
-The logic is in ``speechbrain_siamese.dataio``; this file connects it.
+The logic is in ``speechbrain_siamese.dataio``; this file connects it. train.py
+begins with it. To prepare and look at the report without training, with the
+same arguments:
+
+> python youtube_prepare.py hparams/siamese.yaml --data_folder=<your recordings>
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import unicodedata
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 
+import speechbrain as sb
+from hyperpyyaml import load_hyperpyyaml
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.corpus_report.card import write_dataset_card
@@ -356,3 +363,37 @@ def _written_files(save: Path) -> list[str]:
         save / "README.md",
     ]
     return sorted(path.relative_to(save).as_posix() for path in paths)
+
+
+def main(argv: list[str]) -> None:
+    """Prepare as the YAML file and the command line say, and no more."""
+    hparams_file, _, overrides = sb.parse_arguments(argv)
+    with open(hparams_file, encoding="utf-8") as file:
+        hparams = load_hyperpyyaml(file, overrides)
+    if hparams["data_folder"] == hparams.get("demo_folder"):
+        raise ValueError(
+            "no recordings are named: give --data_folder=<folder>, with one "
+            "folder per speaker in it"
+        )
+    save = Path(hparams["prepared_folder"])
+    try:
+        prepare_youtube(
+            data_folder=hparams["data_folder"],
+            save_folder=str(save),
+            cleaning=hparams["cleaning"],
+            splits=hparams["splits"],
+            seed=hparams["seed"],
+            clips_folder=hparams["clips_folder"],
+            exclude_speakers=hparams["exclude_speakers"],
+            n_jobs=hparams["n_jobs"],
+            joblib_backend=hparams["joblib_backend"],
+            shards=hparams["shards"],
+        )
+    finally:
+        # It is written before what may refuse the corpus.
+        if (save / "report.html").is_file():
+            print(f"what the corpus holds: {save / 'report.html'}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -53,7 +53,8 @@ def prepare(harness, results, tiny, tiny_data):
     def command(folder: Path, **settings):
         output = folder / "output"
         _, _, *arguments = tiny.command(output, tiny_data, **settings)
-        script = Path(__file__).with_name("prepare_alone.py")
+        recipe = Path(__file__).parents[2] / "recipes" / "YouTubeSpeakers"
+        script = recipe / "youtube_prepare.py"
         return [script, *arguments], output, results.files
 
     return command
