@@ -5,7 +5,6 @@ All follows from levels of short frames and one count, gathered block by block.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,10 +78,13 @@ class QualityMeter:
     Example
     -------
     >>> meter = QualityMeter(16000)
-    >>> for block in np.full((4, 8000), 0.5):
-    ...     meter.add(block)
-    >>> meter.quality().seconds
-    2.0
+    >>> meter.add(0.1 * np.sin(np.arange(16000)))
+    >>> meter.add(0.001 * np.sin(np.arange(4000)))
+    >>> found = meter.quality()
+    >>> round(found.seconds, 2), round(found.speech, 2), round(found.snr)
+    (1.25, 1.0, 40)
+    >>> round(found.level), found.clipped
+    (-23, 0.0)
     """
 
     def __init__(self, sample_rate: int):
@@ -202,33 +204,3 @@ class Outline:
         starts = np.arange(count) * len(peaks) // count
         highest = np.maximum.reduceat(peaks, starts).clip(max=1.0)
         return (100 * highest).round().astype(int).tolist()
-
-
-def clip_quality(blocks: Iterable[np.ndarray], sample_rate: int) -> ClipQuality:
-    """Measure a clip.
-
-    Arguments
-    ---------
-    blocks : Iterable[np.ndarray]
-        Consecutive mono samples, (samples,) each, full scale is 1.
-    sample_rate : int
-        Hz.
-
-    Returns
-    -------
-    ClipQuality
-
-    Example
-    -------
-    >>> tone = 0.1 * np.sin(np.arange(16000))
-    >>> hush = 0.001 * np.sin(np.arange(4000))
-    >>> found = clip_quality([tone, hush], 16000)
-    >>> round(found.seconds, 2), round(found.speech, 2), round(found.snr)
-    (1.25, 1.0, 40)
-    >>> round(found.level), found.clipped
-    (-23, 0.0)
-    """
-    meter = QualityMeter(sample_rate)
-    for block in blocks:
-        meter.add(block)
-    return meter.quality()

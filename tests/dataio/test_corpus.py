@@ -43,7 +43,7 @@ def times(folder: Path) -> dict[str, int]:
 
 
 def forbid_decoding(monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise AssertionError("decoded again")
 
     monkeypatch.setattr(clean_recording, "decode_blocks", refuse)
@@ -290,10 +290,10 @@ def test_whatever_the_decoder_raises_is_a_rejection(
 ):
     original = decoding._mono_frames
 
-    def odd(path):
+    def odd(path, hear_channels):
         if path.name == "a.wav":
             raise RuntimeError("odd")
-        yield from original(path)
+        yield from original(path, hear_channels)
 
     monkeypatch.setattr(decoding, "_mono_frames", odd)
     cleaned, rejected = run(source, tmp_path / "out")

@@ -9,10 +9,16 @@ from speechbrain_siamese.dataio.quality import (
     ClipQuality,
     Outline,
     QualityMeter,
-    clip_quality,
 )
 
 RATE = 8000
+
+
+def clip_quality(blocks, rate):
+    meter = QualityMeter(rate)
+    for block in blocks:
+        meter.add(block)
+    return meter.quality()
 
 
 def tone(seconds, amplitude):
