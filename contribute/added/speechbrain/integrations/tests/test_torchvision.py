@@ -71,6 +71,60 @@ def test_it_learns(features, encoder):
     assert losses[-1] < losses[0]
 
 
+def test_weights_of_a_picture_model_are_taken(tmp_path):
+    """From a file, summed over its colours; what does not fit is refused."""
+    import torchvision
+
+    from speechbrain.integrations.torchvision.densenet import DenseNetEncoder
+
+    whole = torchvision.models.densenet121(weights=None)
+    torch.save(whole.state_dict(), tmp_path / "whole.pth")
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
+    (tmp_path / "page.pth").write_text("<html>404</html>")
+
+    def load(name):
+        return DenseNetEncoder(
+            n_mels=BINS,
+            window_len=SECONDS,
+            imagenet_weights=str(tmp_path / name),
+        )
+
+    summed = whole.features.conv0.weight.sum(dim=1, keepdim=True)
+    assert torch.equal(load("whole.pth").trunk.conv0.weight, summed)
+    for name, words in (
+        ("other.pth", "do not fit"),
+        ("page.pth", "holds no weights"),
+        ("missing.pth", "not a file"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            load(name)
+
+
+def test_statistics_stand_beside_the_network(features):
+    """Computed from windows of two voices; the cosine is the weighted mean."""
+    from speechbrain.integrations.torchvision.ensemble import DenseNetEnsemble
+
+    torch.manual_seed(0)
+    encoder = DenseNetEnsemble(
+        growth_rate=4,
+        blocks=[1, 1, 1, 1],
+        n_mels=BINS,
+        window_len=SECONDS,
+        embedding_dim=16,
+    ).eval()
+    assert not encoder.computed
+    windows = torch.randn(40, encoder.window_frames, BINS)
+    encoder.fit_statistics([(windows, torch.arange(40) % 2)])
+    assert encoder.computed
+    feats = features(torch.randn(2, round(SECONDS * RATE)))
+    found = encoder(feats)
+    assert torch.allclose(found.norm(dim=-1), torch.ones(2, 1), atol=1e-5)
+    alone = encoder(feats, network_alone=True)
+    assert alone.shape == (2, 1, 16)
+    # Of 1 + 8 + 8 parts, one is the network's.
+    assert torch.allclose(found[..., :16] * 17**0.5, alone, atol=1e-5)
+
+
 def test_the_two_tower_encoder_flattens_its_maps():
     """A three-channel picture of 128 frames gives one long vector."""
     from speechbrain.integrations.torchvision.two_tower import TwoTowerEncoder
