@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-pytest.importorskip("torchvision")
+torchvision = pytest.importorskip("torchvision")
 
 BINS, SECONDS, RATE = 40, 0.5, 16000
 
@@ -73,8 +73,6 @@ def test_it_learns(features, encoder):
 
 def test_weights_of_a_picture_model_are_taken(tmp_path):
     """From a file, summed over its colours; what does not fit is refused."""
-    import torchvision
-
     from speechbrain.integrations.torchvision.densenet import DenseNetEncoder
 
     whole = torchvision.models.densenet121(weights=None)
