@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import pytest
+import soundfile
 from huggingface_hub import ModelCard
 
 from speechbrain_siamese.utils.push import push
@@ -32,19 +35,18 @@ def hub(hub_server):
 
 
 @pytest.fixture
-def siamese(hub, tmp_path):
-    """``siamese(*arguments)`` as a user types it, on that hub."""
+def python(hub, tmp_path):
+    """``python(*arguments)`` in the folder of the test, on that hub."""
 
     def run(*arguments, **environment):
         return subprocess.run(
-            [
-                *(sys.executable, "-m", "speechbrain_siamese.command_line"),
-                *map(str, arguments),
-            ],
+            [sys.executable, *map(str, arguments)],
+            cwd=tmp_path,
             env={
                 **os.environ,
                 "HF_ENDPOINT": hub[0],
                 "HF_HOME": str(tmp_path / "hf"),
+                "HF_HUB_DISABLE_XET": "1",
                 "HF_HUB_OFFLINE": "0",
                 "HF_TOKEN": "hf_standin",
                 **environment,
@@ -54,6 +56,12 @@ def siamese(hub, tmp_path):
         )
 
     return run
+
+
+@pytest.fixture
+def siamese(python):
+    """``siamese(*arguments)`` as a user types it, on that hub."""
+    return partial(python, "-m", "speechbrain_siamese.command_line")
 
 
 def test_what_is_pushed_loads_by_its_name(export, hub, siamese, tiny, tmp_path):
@@ -91,6 +99,34 @@ def test_what_is_pushed_loads_by_its_name(export, hub, siamese, tiny, tmp_path):
         assert done.returncode in (0, 1), done.stderr
         scores.append(json.loads(done.stdout)["score"])
     assert scores[0] == scores[1] == scores[2]
+
+
+def test_the_example_of_the_card_runs(
+    export, hub, siamese, python, tiny, tmp_path
+):
+    assert siamese("push", *TOLD, export, "sita/voices").returncode == 0
+    card = hub[1]["sita/voices"]["README.md"].decode()
+    (example,) = re.findall(r"^```python\n(.*?)^```", card, re.M | re.S)
+    for name in ("a.wav", "b.wav"):
+        # At the model's rate: SpeechBrain's resampling is another one.
+        sound = tiny.voice(1, ord(name[0]), 6.0)
+        soundfile.write(tmp_path / name, sound, 16000)
+    done = python("-c", f"{example}\nprint(score.item(), same.item())")
+    assert done.returncode == 0, done.stderr
+    score, same = done.stdout.split()[-2:]
+    done = siamese("verify", "--json", "--source=sita/voices", "a.wav", "b.wav")
+    told = json.loads(done.stdout)
+    assert float(score) == pytest.approx(told["score"], abs=1e-4)
+    assert (same == "True") == told["same"]
+
+
+def test_weights_go_by_lfs_and_once(export, hub, siamese):
+    for name in ("sita/voices", "sita/again"):
+        assert siamese("push", *TOLD, export, name).returncode == 0
+    kept = hub[1]["sita/again"]
+    assert kept == hub[1]["sita/voices"] | {"README.md": kept["README.md"]}
+    for name in ("embedding_model.ckpt", "model.safetensors"):
+        assert kept[name] == (export / name).read_bytes()
 
 
 def test_names_stay_at_home_unless_told(export, hub, siamese):
