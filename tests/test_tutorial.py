@@ -1,4 +1,4 @@
-"""The tutorial's commands, run one after the other as they stand there."""
+"""The commands of the tutorial and of the README's beginning, as they stand."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ def commands() -> str:
     )
 
 
+def first_steps() -> str:
+    """What the README does with the model that ``make train`` has left."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    begin = text.index("```bash\nsource .venv/bin/activate\n") + len("```bash")
+    return text[begin : text.index("```", begin)]
+
+
 @pytest.fixture
 def repository(tmp_path) -> Path:
     """The repository's files, with an environment in which all is installed."""
@@ -60,7 +67,7 @@ def repository(tmp_path) -> Path:
 
 @pytest.mark.slow
 def test_a_newcomer_gets_a_labelled_file(repository):
-    script = commands()
+    script = commands() + first_steps()
     # The machine of a test has no ten minutes.
     assert script.count("MINUTES=3") == 1
     hidden = ("PYTHONPATH", "VIRTUAL_ENV", "SIAMESE_SOURCE", "SIAMESE_GALLERY")
@@ -83,5 +90,7 @@ def test_a_newcomer_gets_a_labelled_file(repository):
     assert labelled.index("Gulaf") < labelled.index("Beli")
     rttm = (repository / "results" / "talk.rttm").read_text()
     assert all(line.startswith("SPEAKER talk ") for line in rttm.splitlines())
+    rttm = (repository / "results" / "gulaf.rttm").read_text()
+    assert " Gulaf " in rttm
     picture = matplotlib.image.imread(repository / "results" / "talk.png")
     assert picture.std() > 0
