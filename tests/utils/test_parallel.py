@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import Counter
 
 import pytest
@@ -24,17 +25,21 @@ def test_nothing_to_do_gives_nothing():
 
 
 def test_results_come_as_they_are_done(tmp_path):
-    """The first item waits for the second: in order it would never end."""
+    """The first item is not done before the second's result is here."""
 
     def wait_for_the_other(item):
-        if item == "first":
-            while not (tmp_path / "second").exists():
-                pass
-        (tmp_path / item).touch()
+        stop = time.monotonic() + 60
+        while item == "first" and not (tmp_path / "second").exists():
+            if time.monotonic() > stop:
+                return "held back"
+            time.sleep(0.01)
         return item
 
-    found = list(run_each(wait_for_the_other, ["first", "second"], 2))
-    assert [result for _, result in found] == ["second", "first"]
+    found = []
+    for _, result in run_each(wait_for_the_other, ["first", "second"], 2):
+        found.append(result)
+        (tmp_path / result).touch()
+    assert found == ["second", "first"]
 
 
 def test_task_of_a_killed_worker_is_done_again_and_no_result_is_lost(tmp_path):
