@@ -53,7 +53,8 @@ class SiameseBrain(GlobalBatchBrain):
     ``pair_weight``, ``classifier_weight``, ``measure`` (``cosine``, or
     ``euclidean`` for embeddings that are not brought to unit length),
     ``frozen``, ``lr_factors``, ``speed_perturb``, ``speed_voices`` (each speed
-    makes other speakers of all), ``wav_augment``, ``fea_augment``,
+    makes other speakers of all), ``sample_rate`` and ``statistics_speeds``
+    where an encoder computes statistics, ``wav_augment``, ``fea_augment``,
     ``lr_schedule``, ``history``, ``seed``, ``number_of_epochs``,
     ``max_minutes``, ``window_samples``, ``eval_batch_size``,
     ``train_loggers``, ``figures_folder``.

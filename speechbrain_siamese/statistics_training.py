@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import speechbrain as sb
 import torch
+from speechbrain.augment.time_domain import SpeedPerturb
 from speechbrain.utils.distributed import ddp_broadcast, if_main_process
 from speechbrain.utils.logger import get_logger
 
@@ -36,14 +37,17 @@ def learn_statistics(brain: SiameseBrain) -> None:
     Arguments
     ---------
     brain : SiameseBrain
-        With ``train_set`` and ``train_sampler``.
+        With ``train_set`` and ``train_sampler``; its ``statistics_speeds``
+        (percent) each make other voices of all.
     """
     encoder = brain.raw_modules["embedding_model"]
     # Those of a checkpoint, or of the export that training goes on from, stay.
     if getattr(encoder, "computed", True):
         return
-    # Another augmenter in its place leaves the speed as it is here.
-    changes = getattr(brain.hparams.speed_perturb, "resamplers", [None])
+    hparams = brain.hparams
+    changes = SpeedPerturb(
+        hparams.sample_rate, [*hparams.statistics_speeds]
+    ).resamplers
     if if_main_process():
         draws = _draw(brain, WINDOWS // len(changes))
         begun = time.monotonic()
@@ -90,8 +94,6 @@ def _lots(
     """Windows as training hears them, without noise or masks; speakers."""
     hparams = brain.hparams
     frames = brain.raw_modules["embedding_model"].window_frames
-    # At another speed it is another voice's, as in training.
-    apart = getattr(hparams, "speed_voices", False)
     voices, damaged = {}, 0
     loader = brain.make_dataloader(
         brain.train_set,
@@ -106,8 +108,7 @@ def _lots(
         batch = batch.to(brain.device)
         speakers = batch.spk_id_encoded.data.reshape(-1)
         for number, change in enumerate(changes):
-            wavs = batch.sig.data if change is None else change(batch.sig.data)
-            wavs = wavs[:, : hparams.window_samples]
+            wavs = change(batch.sig.data)[:, : hparams.window_samples]
             whole = torch.ones(len(wavs), device=wavs.device)
             feats = brain.features(wavs, whole)
             good = feats.isfinite().flatten(1).all(dim=1)
@@ -121,7 +122,7 @@ def _lots(
                 strict=True,
             ):
                 windows += cut_windows(image, frames)[0]
-                voice = (speaker, apart * number)
+                voice = (speaker, number)
                 # Numbered as they come: not all people may be drawn.
                 label = voices.setdefault(voice, len(voices))
                 labels += [label] * (len(windows) - len(labels))

@@ -182,6 +182,7 @@ def check_speeds(
     speeds: Sequence[float],
     speed_perturb: object | None = None,
     voices: bool = False,
+    statistics: Sequence[float] = (100,),
 ) -> None:
     """Refuse speeds that would make another voice of it, or none.
 
@@ -193,6 +194,8 @@ def check_speeds(
         SpeechBrain's ``SpeedPerturb``.
     voices : bool
         Whether each speed makes other speakers of all.
+    statistics : Sequence[float]
+        Percent, at which statistics are computed.
 
     Raises
     ------
@@ -200,10 +203,13 @@ def check_speeds(
         If there is none, one is out of its range, or the perturbation has a
         greater one; with ``voices``, if it has others or none is 100.
     """
-    if not speeds:
-        raise ValueError("speeds is empty, expected percents: [100] for none")
-    for speed in speeds:
-        check_range("speeds", speed, 50, 200, "percent")
+    for key, values in (("speeds", speeds), ("statistics_speeds", statistics)):
+        if not values:
+            raise ValueError(
+                f"{key} is empty, expected percents: [100] for none"
+            )
+        for speed in values:
+            check_range(key, speed, 50, 200, "percent")
     own = getattr(speed_perturb, "speeds", [100] if voices else speeds)
     if max(own) > max(speeds):
         raise ValueError(

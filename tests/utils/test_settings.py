@@ -151,6 +151,8 @@ def test_speeds_that_make_other_speakers_must_hold_their_own():
 def test_speeds_of_another_voice_are_refused(speeds):
     with pytest.raises(ValueError, match=r"^speeds is"):
         check_speeds(speeds)
+    with pytest.raises(ValueError, match=r"^statistics_speeds is"):
+        check_speeds([100], statistics=speeds)
 
 
 @pytest.mark.parametrize(

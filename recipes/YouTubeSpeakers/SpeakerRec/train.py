@@ -9,21 +9,29 @@ unknown voices, and leaves a folder that SpeechBrain's SpeakerRecognition
 loads. Without --data_folder it does all this with synthetic demo voices.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import speechbrain as sb
 import torch
 from hyperpyyaml import load_hyperpyyaml
+from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.distributed import run_on_main
 from youtube_prepare import prepare_youtube
 
 from speechbrain_siamese.core import SiameseBrain
-from speechbrain_siamese.dataio.datasets import read_manifest, read_samples
+from speechbrain_siamese.dataio.datasets import (
+    WindowDataset,
+    read_manifest,
+    read_samples,
+)
 from speechbrain_siamese.dataio.demo import ensure_demo_corpus
+from speechbrain_siamese.dataio.draws import WindowSampler
 from speechbrain_siamese.dataio.manifests import read_rows
 from speechbrain_siamese.dataio.noise import prepare_noise
 from speechbrain_siamese.dataio.pairs import (
@@ -34,7 +42,7 @@ from speechbrain_siamese.dataio.pairs import (
 from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
 from speechbrain_siamese.dataio.shards import ReadShards
 from speechbrain_siamese.dataio.splits import QUESTIONS
-from speechbrain_siamese.dataio.trial_table import read_trial_table
+from speechbrain_siamese.dataio.trial_table import TrialTable, read_trial_table
 from speechbrain_siamese.dataio.unlabelled import (
     SpeakerNumbers,
     UnlabelledSampler,
@@ -113,6 +121,7 @@ def check_settings(hparams):
         hparams["speeds"],
         hparams["speed_perturb"],
         bool(hparams.get("speed_voices")),
+        hparams.get("statistics_speeds", [100]),
     )
     check_augmenters(
         {
@@ -132,11 +141,29 @@ def check_settings(hparams):
     check_export_folder(hparams["export_folder"])
 
 
+@dataclass
+class TrainingData:
+    """What is trained on, and what is held out.
+
+    ``datasets`` (``train``, ``valid``, perhaps ``test``) and ``sampler`` are of
+    the speakers alone; ``heard`` and ``batches``, which training goes through,
+    have the unlabelled recordings beside ``train``, where there are any.
+    """
+
+    datasets: dict[str, WindowDataset]
+    sampler: WindowSampler
+    heard: WindowDataset
+    batches: WindowSampler | UnlabelledSampler
+    trials: dict[str, TrialTable]
+    encoder: CategoricalEncoder
+
+
 def dataio_prep(hparams, run_opts):
     """Create the datasets, the batches of training and the trials."""
     folder = Path(hparams["prepared_folder"])
     # Drawn longer than a window: at the highest speed it still fills one.
-    drawn = math.ceil(hparams["window_samples"] * max(hparams["speeds"]) / 100)
+    speeds = [*hparams["speeds"], *hparams.get("statistics_speeds", [])]
+    drawn = math.ceil(hparams["window_samples"] * max(speeds) / 100)
     trials = {
         question: read_trial_table(path)
         for question in ("valid", *QUESTIONS)
@@ -158,7 +185,7 @@ def dataio_prep(hparams, run_opts):
         held_out = read_manifest(str(folder / f"{name}.csv"), str(folder))
         datasets[name] = held_out.filtered_sorted(sort_key="duration")
         datasets[name].set_output_keys(["id", "wav", "sig"])
-    encoder = sb.dataio.encoder.CategoricalEncoder()
+    encoder = CategoricalEncoder()
     train.add_dynamic_item(
         SpeakerNumbers(encoder),
         takes="spk_id",
@@ -180,7 +207,7 @@ def dataio_prep(hparams, run_opts):
         )
     if hparams.get("teacher"):
         add_teacher(hparams, heard, run_opts)
-    return datasets, encoder, trials, sampler, (heard, batches)
+    return TrainingData(datasets, sampler, heard, batches, trials, encoder)
 
 
 def add_teacher(hparams, train, run_opts):
@@ -338,10 +365,8 @@ def main(argv):
         ],
     )
     hparams["window_samples"] = count_window_samples(hparams)
-    datasets, encoder, trials, sampler, (heard, batches) = dataio_prep(
-        hparams, run_opts
-    )
-    build_heads(hparams, len(encoder))
+    data = dataio_prep(hparams, run_opts)
+    build_heads(hparams, len(data.encoder))
     load_start(hparams, sections)
 
     hparams["train_loggers"] = [hparams["train_logger"]]
@@ -357,31 +382,33 @@ def main(argv):
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    brain.trials = trials
-    brain.train_set = datasets["train"]
-    brain.train_sampler = sampler
+    brain.trials = data.trials
+    brain.train_set = data.datasets["train"]
+    brain.train_sampler = data.sampler
     loader = {
         "batch_size": hparams["eval_batch_size"],
         "num_workers": hparams["num_workers"],
     }
     brain.fit(
         hparams["epoch_counter"],
-        heard,
-        datasets["valid"],
+        data.heard,
+        data.datasets["valid"],
         train_loader_kwargs={
-            "batch_sampler": batches,
+            "batch_sampler": data.batches,
             "num_workers": hparams["num_workers"],
         },
         valid_loader_kwargs=dict(loader),
     )
-    if "test" in datasets:
+    if "test" in data.datasets:
         brain.evaluate(
-            datasets["test"], min_key="EER", test_loader_kwargs=dict(loader)
+            data.datasets["test"],
+            min_key="EER",
+            test_loader_kwargs=dict(loader),
         )
     else:
         brain.on_evaluate_start(min_key="EER")
-    brain.embed(datasets["valid"], loader)
-    run_on_main(finish, args=[brain, datasets, encoder, sections])
+    brain.embed(data.datasets["valid"], loader)
+    run_on_main(finish, args=[brain, data, sections])
 
 
 def count_window_samples(hparams):
@@ -426,9 +453,9 @@ def load_start(hparams, sections):
         hparams["pretrainer"].load_collected()
 
 
-def finish(brain, datasets, encoder, sections):
+def finish(brain, data, sections):
     """Measure the best epoch, write ``metrics.json`` and the export."""
-    hparams = brain.hparams
+    hparams, datasets = brain.hparams, data.datasets
     voices = brain.speaker_means(datasets["train"])
     classifier = brain.raw_modules["classifier"]
     narrow = classifier.weight.shape[1] < voices.shape[1]
@@ -459,7 +486,7 @@ def finish(brain, datasets, encoder, sections):
         sections=sections,
         modules=brain.raw_modules,
         cohort=cohort,
-        label_encoder=encoder,
+        label_encoder=data.encoder,
         sample_rate=hparams.sample_rate,
         decision=decision,
         normalised=normalised,
