@@ -7,8 +7,8 @@ from dataclasses import astuple, dataclass
 from speechbrain_siamese.dataio.clean_recording import (
     CleanRecording,
     Rejected,
-    without,
 )
+from speechbrain_siamese.dataio.kept_speech import without
 from speechbrain_siamese.dataio.recordings import EXCLUDED, RECURS
 
 

@@ -7,23 +7,20 @@ small JSON file beside it says what it was made from.
 from __future__ import annotations
 
 import json
-import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from speechbrain_siamese.dataio.cleaning import (
-    CleaningSettings,
-    between_cuts,
-)
-from speechbrain_siamese.dataio.decoding import (
-    DecodingError,
-    audio_format,
-    decode_blocks,
+from speechbrain_siamese.dataio.cleaning import CleaningSettings
+from speechbrain_siamese.dataio.decoding import DecodingError, audio_format
+from speechbrain_siamese.dataio.kept_speech import (
+    Unusable,
+    kept_stretches,
+    spool_speech,
 )
 from speechbrain_siamese.dataio.quality import (
     ClipQuality,
@@ -31,8 +28,7 @@ from speechbrain_siamese.dataio.quality import (
     QualityMeter,
 )
 from speechbrain_siamese.dataio.recordings import Recording
-from speechbrain_siamese.dataio.vocals import separate_vocals
-from speechbrain_siamese.dataio.voice_activity import VoiceFinder, voice_finder
+from speechbrain_siamese.dataio.voice_activity import voice_finder
 from speechbrain_siamese.utils.folder_claim import FolderClaim
 from speechbrain_siamese.utils.whole_file import (
     file_digest,
@@ -43,9 +39,6 @@ from speechbrain_siamese.utils.whole_file import (
 # Part of every key: a change of method here rebuilds what older code made.
 MADE_BY = "speechbrain_siamese.dataio.corpus 4"
 CHUNK = 1 << 20
-
-#: Seconds below which what a cut leaves of a stretch is dropped.
-SHORTEST = 0.3
 
 #: Of a recording's outline.
 POINTS = 400
@@ -110,10 +103,6 @@ class Rejected:
     recording: Recording
     reason: str
     raw_duration: float = 0.0
-
-
-class _Unusable(Exception):
-    """Says why a recording is rejected."""
 
 
 def clean_recording(
@@ -262,12 +251,12 @@ def _build(
     # The samples wait in a file without a name: nothing is left of it.
     with tempfile.TemporaryFile(dir=audio_path.parent) as spool:
         try:
-            total, peak = _spool(
+            total, peak = spool_speech(
                 recording, spool, settings, outline, meter, finder.add
             )
-            stretches = _stretches(total, finder, peak, settings, recording)
+            stretches = kept_stretches(total, finder, peak, settings, recording)
             kind = audio_format(recording.path)
-        except (_Unusable, DecodingError) as error:
+        except (Unusable, DecodingError) as error:
             audio_path.unlink(missing_ok=True)
             return {"rejected": str(error), "raw_duration": total / rate}
         with whole_file(audio_path) as partial:
@@ -282,185 +271,6 @@ def _build(
         "outline": outline.points(POINTS),
         "audio_format": kind,
     }
-
-
-def _spool(
-    recording: Recording,
-    spool: BinaryIO,
-    settings: CleaningSettings,
-    outline: Outline,
-    meter: QualityMeter,
-    find_voice: Callable[[np.ndarray], None],
-) -> tuple[int, float]:
-    """Decodes into a file of float32: number of samples, and their peak.
-
-    All but the outline are of what lies behind ``trim_start``, silence in
-    place of the recording's cuts: a loud jingle says nothing of how loud voices
-    are. Where ``trim_end`` begins is known at the end only.
-    """
-    total, peak = 0, 0.0
-    first, _ = between_cuts(0, settings)
-    blocks = _finite_blocks(
-        recording.path,
-        settings.sample_rate,
-        _behind(settings.trim_start, recording, meter.add_channels),
-    )
-    if settings.separate_vocals:
-        blocks = separate_vocals(blocks, settings.sample_rate)
-    for block in blocks:
-        spool.write(block.astype(np.float32, copy=False).data)
-        outline.add(block)
-        heard = _without_cuts(block, total, recording, settings.sample_rate)
-        behind = heard[max(0, first - total) :]
-        find_voice(behind)
-        meter.add(behind)
-        peak = max(peak, float(np.abs(behind).max(initial=0.0)))
-        total += len(block)
-    return total, peak
-
-
-def _without_cuts(
-    block: np.ndarray, first: int, recording: Recording, rate: int
-) -> np.ndarray:
-    """A block that begins with sample ``first``, zero where it is cut."""
-    for cut in recording.cut:
-        begin = max(0, round(cut.start * rate) - first)
-        # An end that is not told is infinite.
-        end = min(cut.stop * rate - first, len(block))
-        if begin < end:
-            block = block.copy()
-            block[begin : round(end)] = 0
-    return block
-
-
-def _behind(
-    trim_start: float, recording: Recording, hear: Callable[[np.ndarray], None]
-) -> Callable[[np.ndarray, int], None]:
-    """Lets through what is neither cut at the start nor elsewhere.
-
-    Pieces that begin there, as a whole: they last a fraction of a second.
-    """
-    seconds = 0.0
-
-    def hear_channels(channels: np.ndarray, rate: int) -> None:
-        nonlocal seconds
-        begin, seconds = seconds, seconds + channels.shape[1] / rate
-        cut = any(one.start <= begin < one.stop for one in recording.cut)
-        if begin >= trim_start and not cut:
-            hear(channels)
-
-    return hear_channels
-
-
-def _finite_blocks(
-    path: Path,
-    sample_rate: int,
-    hear_channels: Callable[[np.ndarray, int], None],
-) -> Iterator[np.ndarray]:
-    """Blocks of a file; what is wrong with it is told as _Unusable."""
-    total = 0
-    blocks = decode_blocks(path, sample_rate, hear_channels=hear_channels)
-    while True:
-        try:
-            block = next(blocks, None)
-        except DecodingError as error:
-            # The note outlives a move of the corpus.
-            reason = str(error).removeprefix(f"{path}: ")
-            raise _Unusable(f"unreadable: {reason}") from error
-        if block is None:
-            return
-        if not np.isfinite(block).all():
-            raise _Unusable(
-                f"NaN or infinite samples near {total / sample_rate:.0f} s: "
-                "export it again from its source"
-            )
-        yield block
-        total += len(block)
-
-
-def _stretches(
-    total: int,
-    finder: VoiceFinder,
-    peak: float,
-    settings: CleaningSettings,
-    recording: Recording,
-) -> list[tuple[int, int]]:
-    """Sample ranges of the original to keep."""
-    rate = settings.sample_rate
-    seconds = total / rate
-    first, last = between_cuts(total, settings)
-    if last == first:
-        raise _Unusable(
-            f"shorter than the cuts: {seconds:.1f} s long, trim_start "
-            f"{settings.trim_start:g} s and trim_end {settings.trim_end:g} s "
-            "leave nothing"
-        )
-    found = finder.voiced(last - first)
-    why = ", ".join(sorted({cut.why for cut in recording.cut}))
-    if not found and why and not peak:
-        raise _Unusable(f"nothing is left of it ({why})")
-    if not found:
-        level = f"{20 * math.log10(peak):.1f} dBFS" if peak else "zero"
-        raise _Unusable(
-            f"silent: no sound in {(last - first) / rate:.1f} s between the "
-            f"cuts, the peak behind trim_start is {level}"
-        )
-    found = without(
-        [(start + first, stop + first) for start, stop in found],
-        [
-            # An end that is not told is infinite; no recording lasts longer.
-            (round(cut.start * rate), round(min(cut.stop, seconds) * rate))
-            for cut in recording.cut
-        ],
-        round(SHORTEST * rate),
-    )
-    if not found:
-        raise _Unusable(f"nothing is left of it ({why})")
-    left = sum(stop - start for start, stop in found) / rate
-    if left < settings.min_duration:
-        raise _Unusable(
-            f"too short: {left:.2f} s left of {seconds:.1f} s, min_duration "
-            f"is {settings.min_duration:g} s"
-        )
-    return found
-
-
-def without(
-    stretches: Sequence[tuple[float, float]],
-    cuts: Sequence[tuple[float, float]],
-    shortest: float,
-) -> list[tuple[float, float]]:
-    """Take cuts out of stretches.
-
-    Arguments
-    ---------
-    stretches : Sequence[tuple[float, float]]
-        Start and stop of each, in order; samples or seconds.
-    cuts : Sequence[tuple[float, float]]
-        The same of what is not wanted, in any order; may be infinite.
-    shortest : float
-        Length below which what a cut leaves is dropped, too.
-
-    Returns
-    -------
-    list[tuple[float, float]]
-
-    Example
-    -------
-    >>> without([(0, 10), (20, 30)], [(5, 7), (25, float("inf"))], 4)
-    [(0, 5), (20, 25)]
-    """
-    left = list(stretches)
-    for begin, end in cuts:
-        parts = []
-        for start, stop in left:
-            if end <= start or begin >= stop:
-                parts.append((start, stop))
-                continue
-            around = ((start, begin), (end, stop))
-            parts += [(a, b) for a, b in around if b - a >= max(shortest, 0)]
-        left = parts
-    return left
 
 
 def _parts(

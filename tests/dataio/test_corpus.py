@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechbrain_siamese.dataio import clean_recording, decoding
+from speechbrain_siamese.dataio import (
+    clean_recording,
+    decoding,
+    kept_speech,
+)
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
 from speechbrain_siamese.dataio.corpus import clean_corpus, write_rejected
 from speechbrain_siamese.dataio.recordings import find_recordings
@@ -46,7 +50,7 @@ def forbid_decoding(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(clean_recording, "decode_blocks", refuse)
+    monkeypatch.setattr(kept_speech, "decode_blocks", refuse)
 
 
 def test_cleaned_audio_is_the_kept_stretches_of_the_original(source, tmp_path):
@@ -165,7 +169,7 @@ def test_kill_while_decoding_leaves_nothing_that_counts(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(clean_recording, "_stretches", killed)
+        patch.setattr(clean_recording, "kept_stretches", killed)
         with pytest.raises(KeyboardInterrupt):
             run(source, tmp_path / "out")
     assert contents(tmp_path / "out").keys() == {".in_use"}
