@@ -79,8 +79,11 @@ CHOICES = {
     "3 s": ["--window_len=3"],
     "attentive pooling": [f"--embedding_model=!new:{TRIED}.AttentivePooling"],
     "bins averaged": [f"--embedding_model=!new:{TRIED}.BinsAveraged"],
-    # Speeds that leave a voice what it is.
-    "same voices": ["--speeds=[95,100,105]", "--speed_voices=False"],
+    # The statistics' own, for the DenseNet too.
+    "speeds as speakers": [
+        "--speeds=[82,91,100,110,121]",
+        "--speed_voices=True",
+    ],
     "other voices": ["--noise_share=0.5"],
     "codecs": ["--codec_share=0.25"],
     "reverberation": ["--reverb_share=0.3"],
@@ -89,10 +92,13 @@ CHOICES = {
     "teacher x 10": [TEACHER, "--teacher_weight=10"],
 }
 
-#: Recorded before, each with its command and its commit: statistics_weight was
-#: 4; a linear map of the statistics was trained as the DenseNet is; there were
-#: none, on both cores.
+#: Recorded before, each with its command and its commit: the DenseNet had the
+#: statistics' speeds, each as other speakers; statistics_weight was 4; a linear
+#: map of the statistics was trained as the DenseNet is; there were none, on both
+#: cores.
 BEFORE = (
+    "hard pairs, speeds as speakers",
+    "memory, speeds as speakers",
     "weight 4",
     "learnt statistics",
     "learnt statistics, averaged weights",
