@@ -94,8 +94,8 @@ CHOICES = {
 
 #: Recorded before, each with its command and its commit: the DenseNet had the
 #: statistics' speeds, each as other speakers; statistics_weight was 4; a linear
-#: map of the statistics was trained as the DenseNet is; there were none, on both
-#: cores.
+#: map of the statistics was trained as the DenseNet is; there were none, and
+#: both cores trained.
 BEFORE = (
     "hard pairs, speeds as speakers",
     "memory, speeds as speakers",

@@ -41,7 +41,7 @@ from typing import NamedTuple
 import soundfile
 import speechbrain as sb
 import torch
-from accuracy import SYSTEMS
+from accuracy_runs import SYSTEMS
 from hyperpyyaml import load_hyperpyyaml
 from profile_parts import AUGMENT, FEATURES, PARTS, UPDATE, mark, profiled
 from runs import ROOT
