@@ -49,7 +49,7 @@ class DenseNetEnsemble(DenseNetEncoder):
     -------
     >>> encoder = DenseNetEnsemble(n_mels=32, window_len=0.64)
     >>> encoder(torch.rand(2, 150, 32)).shape
-    torch.Size([2, 1, 2120])
+    torch.Size([2, 1, 2144])
     >>> encoder(torch.rand(2, 150, 32), network_alone=True).shape
     torch.Size([2, 1, 192])
     """
