@@ -28,7 +28,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import math
 import os
 import sys
 import tempfile
@@ -133,7 +132,7 @@ def training_batch(hparams: dict) -> tuple[PaddedBatch, int]:
         labels = torch.arange(hparams["speakers_per_batch"])
         labels = labels.repeat_interleave(hparams["clips_per_speaker"])
         pairs = len(labels) * (len(labels) - 1) // 2
-    drawn = math.ceil(hparams["window_samples"] * max(hparams["speeds"]) / 100)
+    drawn = recipe.count_drawn_samples(hparams)
     clips = [
         {
             "id": str(number),

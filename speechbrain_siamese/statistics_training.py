@@ -37,17 +37,17 @@ def learn_statistics(brain: SiameseBrain) -> None:
     Arguments
     ---------
     brain : SiameseBrain
-        With ``train_set`` and ``train_sampler``; its ``statistics_speeds``
-        (percent) each make other voices of all.
+        With ``train_set`` and ``train_sampler``; each of its
+        ``statistics_speeds`` (percent, 100 alone where it has none) makes other
+        voices of all.
     """
     encoder = brain.raw_modules["embedding_model"]
     # Those of a checkpoint, or of the export that training goes on from, stay.
     if getattr(encoder, "computed", True):
         return
     hparams = brain.hparams
-    changes = SpeedPerturb(
-        hparams.sample_rate, [*hparams.statistics_speeds]
-    ).resamplers
+    speeds = getattr(hparams, "statistics_speeds", [100])
+    changes = SpeedPerturb(hparams.sample_rate, [*speeds]).resamplers
     if if_main_process():
         draws = _draw(brain, WINDOWS // len(changes))
         begun = time.monotonic()

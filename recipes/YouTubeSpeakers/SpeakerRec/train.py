@@ -161,9 +161,7 @@ class TrainingData:
 def dataio_prep(hparams, run_opts):
     """Create the datasets, the batches of training and the trials."""
     folder = Path(hparams["prepared_folder"])
-    # Drawn longer than a window: at the highest speed it still fills one.
-    speeds = [*hparams["speeds"], *hparams.get("statistics_speeds", [])]
-    drawn = math.ceil(hparams["window_samples"] * max(speeds) / 100)
+    drawn = count_drawn_samples(hparams)
     trials = {
         question: read_trial_table(path)
         for question in ("valid", *QUESTIONS)
@@ -420,6 +418,12 @@ def count_window_samples(hparams):
     if hop is None:
         return round(hparams["window_len"] * hparams["sample_rate"])
     return round(1000 * hparams["window_len"] / hparams["hop_length"]) * hop
+
+
+def count_drawn_samples(hparams):
+    """Samples that are read for a window: at the highest speed they fill it."""
+    speeds = [*hparams["speeds"], *hparams.get("statistics_speeds", [])]
+    return math.ceil(hparams["window_samples"] * max(speeds) / 100)
 
 
 def build_heads(hparams, speakers):
