@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -104,15 +105,30 @@ def hub_server() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def tiny_data(tiny, tmp_path_factory) -> Path:
-    """A tiny corpus in the formats that people have."""
-    return tiny.build(tmp_path_factory.mktemp("tiny") / "recordings")
+def shared(tmp_path_factory) -> Path:
+    """Folder that all processes of this run of the tests have."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return folder
 
 
 @pytest.fixture(scope="session")
-def trained(tiny, tiny_data, tmp_path_factory) -> Path:
+def tiny_data(tiny, shared) -> Path:
+    """A tiny corpus in the formats that people have."""
+    folder = shared / "tiny" / "recordings"
+    with FileLock(shared / "tiny.lock"):
+        if not folder.is_dir():
+            tiny.build(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(tiny, tiny_data, shared) -> Path:
     """Output folder of the user's command; copy it before changing it."""
-    output = tmp_path_factory.mktemp("trained") / "output"
-    done = tiny.train(output, tiny_data)
-    assert done.returncode == 0, done.stderr[-3000:]
+    output = shared / "trained" / "output"
+    with FileLock(shared / "trained.lock"):
+        if not (output / "export").is_dir():
+            done = tiny.train(output, tiny_data)
+            assert done.returncode == 0, done.stderr[-3000:]
     return output

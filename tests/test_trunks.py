@@ -366,6 +366,12 @@ def test_a_teacher_and_changed_sound_guide_a_training(
         if own["exp_avg"].shape == projection.shape
     ]
     assert any(moment.abs().max() > 0 for moment in moments)
+    # Each speed made other speakers, who do not answer.
+    learnt, answers = (
+        torch.load(folder / "classifier.ckpt", weights_only=True)["weight"]
+        for folder in (best, output / "export")
+    )
+    assert len(learnt) == 3 * len(answers)
     # The student is far smaller, and nothing of the teacher is in the export.
     network = [
         weight.numel()

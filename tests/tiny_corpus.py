@@ -34,6 +34,8 @@ QUICK = {
     "clips_per_speaker": 2,
     "window_len": 0.64,
     "n_mels": 32,
+    "growth_rate": 8,
+    "blocks": "[1,1,1,1]",
     "embedding_dim": 64,
     "n_jobs": 1,
     "precision": "fp32",

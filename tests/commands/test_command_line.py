@@ -106,7 +106,7 @@ def test_one_bad_file_does_not_stop_the_others(siamese, clips, tmp_path):
     assert "bad.wav" in errors
     with np.load(output) as found:
         assert found["files"].tolist() == [clips["a1"], clips["b1"]]
-        assert found["embeddings"].shape == (2, 1992)
+        assert found["embeddings"].shape == (2, 2016)
 
 
 @pytest.mark.slow

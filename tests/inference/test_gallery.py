@@ -205,7 +205,7 @@ def test_what_is_no_embedding_of_the_model_is_refused(gallery, clips, model):
     broken = good.clone()
     broken[..., 3] = float("nan")
     for bad in (good[..., :-1], broken, np.zeros(0)):
-        with pytest.raises(ValueError, match="expected 1992 of this gallery"):
+        with pytest.raises(ValueError, match="expected 2016 of this gallery"):
             gallery.identify_embedding(bad)
     assert gallery.identify_embedding(good).candidates[0].name == "a"
 

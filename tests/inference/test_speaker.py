@@ -140,7 +140,7 @@ def test_encoding_has_no_gradient_and_evaluates_after_train(answers):
     assert answers["gradient"] is False
     assert answers["same_after_train"] is True
     # The network's 64, what describes 32 bins, 64 sounds of 20 cepstra.
-    assert answers["shape"] == [2, 1, 64 + (3 * 32 + 24 * 23) + 64 * 20]
+    assert answers["shape"] == [2, 1, 64 + (3 * 32 + 24 * 24) + 64 * 20]
     assert answers["length"] < 1e-5
 
 
