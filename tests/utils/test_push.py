@@ -101,6 +101,7 @@ def test_what_is_pushed_loads_by_its_name(export, hub, siamese, tiny, tmp_path):
     assert scores[0] == scores[1] == scores[2]
 
 
+@pytest.mark.slow
 def test_the_example_of_the_card_runs(
     export, hub, siamese, python, tiny, tmp_path
 ):
@@ -120,6 +121,7 @@ def test_the_example_of_the_card_runs(
     assert (same == "True") == told["same"]
 
 
+@pytest.mark.slow
 def test_weights_go_by_lfs_and_once(export, hub, siamese):
     for name in ("sita/voices", "sita/again"):
         assert siamese("push", *TOLD, export, name).returncode == 0
@@ -161,6 +163,7 @@ def test_what_is_meant_to_be_private_is_not_published(export, hub, siamese):
     assert [*hub[1]["sita/seen"]] == ["notes.txt"]
 
 
+@pytest.mark.slow
 def test_no_file_of_an_earlier_export_stays(export, hub, siamese):
     hub[1]["sita/voices"] = {"notes.txt": b"of its owner"}
     done = siamese("push", *TOLD, "--keep-names", export, "sita/voices")
