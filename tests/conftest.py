@@ -105,7 +105,7 @@ def hub_server() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory) -> Path:
+def run_folder(tmp_path_factory) -> Path:
     """Folder that all processes of this run of the tests have."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -114,20 +114,20 @@ def shared(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_data(tiny, shared) -> Path:
+def tiny_data(tiny, run_folder) -> Path:
     """A tiny corpus in the formats that people have."""
-    folder = shared / "tiny" / "recordings"
-    with FileLock(shared / "tiny.lock"):
+    folder = run_folder / "tiny" / "recordings"
+    with FileLock(run_folder / "tiny.lock"):
         if not folder.is_dir():
             tiny.build(folder)
     return folder
 
 
 @pytest.fixture(scope="session")
-def trained(tiny, tiny_data, shared) -> Path:
+def trained(tiny, tiny_data, run_folder) -> Path:
     """Output folder of the user's command; copy it before changing it."""
-    output = shared / "trained" / "output"
-    with FileLock(shared / "trained.lock"):
+    output = run_folder / "trained" / "output"
+    with FileLock(run_folder / "trained.lock"):
         if not (output / "export").is_dir():
             done = tiny.train(output, tiny_data)
             assert done.returncode == 0, done.stderr[-3000:]
