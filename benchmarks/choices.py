@@ -92,11 +92,13 @@ CHOICES = {
     "teacher x 10": [TEACHER, "--teacher_weight=10"],
 }
 
-#: Recorded before, each with its command and its commit: the DenseNet had the
-#: statistics' speeds, each as other speakers; statistics_weight was 4; a linear
-#: map of the statistics was trained as the DenseNet is; there were none, and
-#: both cores trained.
+#: Recorded before, each with its command and its commit: cepstra's correlations
+#: stood in the place of their covariance's root; the DenseNet had the speeds of
+#: the statistics, as other speakers; statistics_weight was 4; a linear map of
+#: the statistics was trained as the DenseNet is; there were none, on both
+#: cores.
 BEFORE = (
+    "correlations",
     "hard pairs, speeds as speakers",
     "memory, speeds as speakers",
     "weight 4",
