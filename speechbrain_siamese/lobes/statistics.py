@@ -75,8 +75,7 @@ def correlations(values: torch.Tensor) -> torch.Tensor:
         Pearson's r of each pair of columns, 0 where one does not move,
         (windows, columns * (columns - 1) / 2).
     """
-    centred = values - values.mean(dim=1, keepdim=True)
-    covariance = centred.mT @ centred / values.shape[1]
+    covariance = _covariance(values)
     spread = covariance.diagonal(dim1=1, dim2=2).clamp(min=_LEAST).sqrt()
     scaled = covariance / (spread[:, :, None] * spread[:, None])
     first, second = torch.triu_indices(
@@ -112,8 +111,7 @@ def covariance_root(values: torch.Tensor) -> torch.Tensor:
     >>> covariance_root(still).shape
     torch.Size([1, 6])
     """
-    centred = values - values.mean(dim=1, keepdim=True)
-    covariance = centred.mT @ centred / values.shape[1]
+    covariance = _covariance(values)
     total = covariance.diagonal(dim1=1, dim2=2).sum(dim=-1).clamp(min=_LEAST)
     total = total[:, None, None]
     columns = values.shape[2]
@@ -194,6 +192,11 @@ def with_pauses(windows: torch.Tensor) -> torch.Tensor:
     shares = PAUSES * torch.rand(count, 1, generator=generator)
     silent = torch.arange(frames) >= frames * (1 - shares)
     return torch.where(silent.to(windows.device)[:, :, None], pauses, windows)
+
+
+def _covariance(values: torch.Tensor) -> torch.Tensor:
+    centred = values - values.mean(dim=1, keepdim=True)
+    return centred.mT @ centred / values.shape[1]
 
 
 def _changes(values: torch.Tensor) -> torch.Tensor:
