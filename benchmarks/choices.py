@@ -7,13 +7,13 @@ settings that stand beside its name, trained by the user's own command, once a
 seed; the seed also draws which people are held out for validation, so that
 figures are compared within a seed. The seeds of a choice train side by side,
 each on one core. What a teacher takes to listen comes before the 10 minutes.
-Judged on validation people alone: by the whole embedding, and by the DenseNet's
-part of it, which is what most choices change. A finished run is recorded in
-``benchmarks/results/choices/``; runs that are recorded are not done again.
-``--quick`` trains nothing: it recomputes the table from the records. The last
-line is JSON: of each choice the mean validation EER, the DenseNet's own, and
-the ratios of both to the first choice's on the same seeds; earlier records do
-not have them all.
+Judged on validation people alone: by the whole embedding, by the DenseNet's
+part of it, which is what most choices change, and by what is left without. A
+finished run is recorded in ``benchmarks/results/choices/``; runs that are
+recorded are not done again. ``--quick`` trains nothing: it recomputes the table
+from the records. The last line is JSON: of each choice the mean validation EER,
+the DenseNet's own and that without it, and the ratios of all to the first
+choice's on the same seeds; earlier records do not have them all.
 """
 
 from __future__ import annotations
@@ -115,6 +115,9 @@ BEFORE = (
 
 SEEDS = (1986, 7)
 
+#: Of the DenseNet's part of the embeddings, and of what is left without.
+PARTS = ("network_eer", "statistics_eer")
+
 #: Epochs at the end over which the EER is averaged: one is luck.
 LAST = 3
 
@@ -151,49 +154,57 @@ def run(name: str, seed: int, data: Path, work: Path, minutes: float) -> dict:
         "steps": report["training_steps"],
         "data": report["data"],
         "valid_speakers": report["valid"]["speakers"],
-        "network_eer": round(network_eer(output / "export", prepared), 5),
+        **parts_eer(output / "export", prepared),
         "valid_eer": [round(e["valid_eer"], 5) for e in report["epochs"]],
         "train_loss": [round(e["train_loss"], 4) for e in report["epochs"]],
     }
 
 
-def network_eer(export: Path, prepared: Path) -> float:
-    """EER of the DenseNet's part of the best epoch's embeddings."""
+def parts_eer(export: Path, prepared: Path) -> dict[str, float]:
+    """EER of the DenseNet's part of the best epoch's embeddings, and without.
+
+    What is computed from the speech before the training is the same for all
+    choices that do not change it.
+    """
     model = EncoderClassifier.from_hparams(
         source=str(export), savedir=str(export)
     )
     heard = read_manifest(str(prepared / "valid.csv"), str(prepared))
     heard.set_output_keys(["wav", "sig"])
-    size = model.mods.embedding_model.embedding_dim
     found = {
-        trial_name(item["wav"]): F.normalize(
-            model.encode_batch(item["sig"][None])[0, 0, :size], dim=0
-        )
+        trial_name(item["wav"]): model.encode_batch(item["sig"][None])[0, 0]
         for item in heard
     }
     trials = read_trial_table(prepared / "trials_valid.txt")
     stacked = torch.stack([found[name] for name in trials.names])
-    scores = (stacked[trials.enrol] * stacked[trials.test]).sum(dim=1)
-    return eer(scores.numpy(), trials.labels)[0]
+    size = model.mods.embedding_model.embedding_dim
+    told = {}
+    for name, part in zip(PARTS, stacked.tensor_split([size], 1), strict=True):
+        part = F.normalize(part, dim=1)
+        scores = (part[trials.enrol] * part[trials.test]).sum(dim=1)
+        told[name] = round(eer(scores.numpy(), trials.labels)[0], 5)
+    return told
 
 
 def table(runs: dict[str, list[dict]]) -> dict:
     """Print the table; returns the figures."""
     print(
         "choice                              seed   steps  epochs"
-        "  EER at the end  least EER  DenseNet's  loss"
+        "  EER at the end  least EER  DenseNet's  without it  loss"
     )
     figures: dict[str, dict[str, dict[int, float]]] = {}
     for name, records in runs.items():
         for own in records:
             end = float(np.mean(own["valid_eer"][-LAST:]))
-            found = {"eer": end, "network_eer": own.get("network_eer")}
-            for key, value in found.items():
+            parts = [own.get(part) for part in PARTS]
+            for key, value in zip(("eer", *PARTS), (end, *parts), strict=True):
                 if value is not None:
                     by_seed = figures.setdefault(name, {}).setdefault(key, {})
                     by_seed[own["seed"]] = value
-            network = found["network_eer"]
-            alone = f"{100 * network:10.1f} %" if network else f"{'':12}"
+            alone = "".join(
+                f"{100 * part:10.1f} %" if part else f"{'':12}"
+                for part in parts
+            )
             print(
                 f"{name:<36}{own['seed']:<7}{own['steps']:5}"
                 f"{len(own['valid_eer']):8}{100 * end:14.1f} %"

@@ -80,7 +80,7 @@ class GrowingMargin(LogSoftmaxWrapper):
     Large-margin fine-tuning (Thienpondt et al. 2021) inside one training.
     """
 
-    def __init__(self, first: int = 500, last: int = 800):
+    def __init__(self, first: int = 250, last: int = 400):
         super().__init__(AdditiveAngularMargin(margin=0.2, scale=30))
         self.first, self.last, self.steps = first, last, 0
 
