@@ -163,9 +163,9 @@ def remove(gallery_path, as_json, name):
 
     Example: siamese gallery remove --gallery=people.sqlite Sita
     """
-    from speechbrain_siamese.inference.enrolled import checked_name
+    from speechbrain_siamese.inference.enrolled import looked_up_name
 
-    name = checked_name(name)
+    name = looked_up_name(name)
     open_store(gallery_path).remove(name)
     tell({"removed": name}, as_json, f"{name} is removed")
 
@@ -181,9 +181,12 @@ def rename(gallery_path, as_json, old, new):
 
     Example: siamese gallery rename --gallery=people.sqlite Sita "Sita Devi"
     """
-    from speechbrain_siamese.inference.enrolled import checked_name
+    from speechbrain_siamese.inference.enrolled import (
+        checked_name,
+        looked_up_name,
+    )
 
-    old, new = checked_name(old), checked_name(new)
+    old, new = looked_up_name(old), checked_name(new)
     open_store(gallery_path).rename(old, new)
     tell({"old": old, "new": new}, as_json, f"{old} is now {new}")
 

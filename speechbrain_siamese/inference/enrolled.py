@@ -120,3 +120,29 @@ def checked_name(name: str) -> str:
             "without control characters"
         )
     return name
+
+
+def looked_up_name(name: str) -> str:
+    """A person's name as it is looked for among those that are stored.
+
+    Earlier versions took names that no longer can be given: who has one can
+    still be renamed and removed.
+
+    Arguments
+    ---------
+    name : str
+
+    Returns
+    -------
+    str
+        As ``checked_name`` gives it; as it is where that refuses it.
+
+    Example
+    -------
+    >>> looked_up_name(" sita "), looked_up_name("si\u2028ta")
+    ('sita', 'si\u2028ta')
+    """
+    try:
+        return checked_name(name)
+    except ValueError:
+        return str(name)

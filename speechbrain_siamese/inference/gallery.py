@@ -20,6 +20,7 @@ from speechbrain_siamese.inference.enrolled import (
     EnrolledClip,
     Person,
     checked_name,
+    looked_up_name,
     weighted_voice,
 )
 from speechbrain_siamese.inference.enrolment import Enrolment, usable_clips
@@ -134,7 +135,7 @@ class Gallery:
         ValueError
             If nobody has that name.
         """
-        name = checked_name(name)
+        name = looked_up_name(name)
         self._follow(self.store.remove(name), lambda own: own.remove(name))
 
     def rename(self, old: str, new: str) -> None:
@@ -149,7 +150,7 @@ class Gallery:
         ValueError
             If nobody is called ``old``, or someone is called ``new``.
         """
-        old, new = checked_name(old), checked_name(new)
+        old, new = looked_up_name(old), checked_name(new)
         self._follow(
             self.store.rename(old, new), lambda own: own.rename(old, new)
         )

@@ -50,14 +50,20 @@ def re_enroll(
     Raises
     ------
     ValueError
-        If ``old`` is no gallery, or ``new`` exists.
+        If ``old`` is no gallery, or ``new`` exists, at the end, too.
     """
-    if Path(new).exists():
-        raise ValueError(f"{new} exists already: name a file that does not")
+    _check_new(new)
     before = GalleryStore.any_model(old)
     with whole_file(new) as partial:
         lost = _filled(Gallery(model, partial), before)
+        # Somebody else may have made it in the meantime.
+        _check_new(new)
     return Gallery(model, new), lost
+
+
+def _check_new(path: str | Path) -> None:
+    if Path(path).exists():
+        raise ValueError(f"{path} exists already: name a file that does not")
 
 
 def _filled(

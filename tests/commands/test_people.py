@@ -9,6 +9,8 @@ import unicodedata
 
 import pytest
 
+from speechbrain_siamese.inference.gallery_store import GalleryStore
+
 
 def test_a_mistyped_gallery_is_not_made(siamese, clips, tmp_path):
     wrong = tmp_path / "wrong" / "people.sqlite"
@@ -70,6 +72,16 @@ def test_names_are_found_however_they_are_typed(siamese, clips):
     assert (code, text) == (0, f"{composed} is now {composed} B\n")
     code, text, _ = siamese("gallery", "remove", f"{apart} B ")
     assert (code, text) == (0, f"{composed} B is removed\n")
+
+
+def test_a_name_that_can_no_longer_be_given_is_removed(
+    siamese, clips, tmp_path
+):
+    siamese("enroll", "A", clips["a1"])
+    store = GalleryStore.any_model(tmp_path / "people.sqlite")
+    store.rename("A", "A\u2028B")
+    code, _, _ = siamese("gallery", "remove", "A\u2028B")
+    assert (code, store.people()) == (0, [])
 
 
 def test_a_gallery_is_made_anew_for_another_model(siamese, clips, tmp_path):

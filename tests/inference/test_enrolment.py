@@ -155,6 +155,19 @@ def test_names(gallery, clips):
     for bad in ("", "  ", "a\nb", "a\u2028b", "x" * 201, None, 3):
         with pytest.raises(ValueError, match="a name is"):
             gallery.enroll(bad, clips[0][0])
+    gallery.enroll("b", clips[1][0])
+    (clip,) = gallery.store.clips("b")
+    for stored in ("a\u2028b", "x" * 201):
+        # As an earlier version took them.
+        gallery.store.add(stored, [clip])
+    with pytest.raises(ValueError, match="a name is"):
+        gallery.rename("b", "a\u2028b")
+    gallery.rename("a\u2028b", "c")
+    gallery.remove("x" * 201)
+    with pytest.raises(ValueError, match="nobody"):
+        gallery.remove("a\u2028b")
+    names = {person.name for person in gallery.list()}
+    assert names == {checked_name("सीता\u0301"), "b", "c"}
     quoted = "Robert'); DROP TABLE people;--"
     gallery.enroll(quoted, clips[1][0])
     assert quoted in [person.name for person in gallery.list()]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from speechbrain_siamese.inference import re_enrolment
 from speechbrain_siamese.inference.re_enrolment import re_enroll
 
 
@@ -96,6 +97,23 @@ def test_half_a_gallery_made_anew_is_none(
     assert not new.exists()
     again, _ = re_enroll(model, gallery.store.path, new)
     assert [person.name for person in again.list()] == ["a"]
+
+
+def test_a_file_that_appears_in_the_meantime_stays(
+    gallery, clips, model, tmp_path, monkeypatch
+):
+    gallery.enroll("a", clips[0][0])
+    new = tmp_path / "new.sqlite"
+    embed = re_enrolment.clip_to_enroll
+
+    def slowly(*arguments, **settings):
+        new.write_text("somebody else's")
+        return embed(*arguments, **settings)
+
+    monkeypatch.setattr(re_enrolment, "clip_to_enroll", slowly)
+    with pytest.raises(ValueError, match="exists already"):
+        re_enroll(model, gallery.store.path, new)
+    assert new.read_text() == "somebody else's"
 
 
 def test_names_that_enrolment_would_refuse_are_lost_alone(
