@@ -19,6 +19,7 @@ choice's on the same seeds; earlier records do not have them all.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -90,6 +91,15 @@ CHOICES = {
     # pip has to have put it there: see teachers.py.
     "teacher": [TEACHER, "--teacher_weight=1"],
     "teacher x 10": [TEACHER, "--teacher_weight=10"],
+    # Of people with long recordings alone, and a teacher that also speaks of
+    # the others' clips, of which nobody says whose they are.
+    "without clips": [],
+    "without clips, teacher x 10": [TEACHER, "--teacher_weight=10"],
+    "clips unlabelled, teacher x 10": [
+        TEACHER,
+        "--teacher_weight=10",
+        "--unlabelled_folder=unlabelled_clips",
+    ],
 }
 
 #: Recorded before, each with its command and its commit: cepstra's correlations
@@ -130,7 +140,8 @@ def file_name(name: str, seed: int) -> str:
 def run(name: str, seed: int, data: Path, work: Path, minutes: float) -> dict:
     """One training, and what it reached on its validation people."""
     output = work / file_name(name, seed)
-    prepared = work / f"prepared_{seed}"
+    clips = "clips" not in name
+    prepared = work / (f"prepared_{seed}" if clips else f"long_{seed}")
     arguments = command(
         "siamese.yaml",
         data,
@@ -141,8 +152,12 @@ def run(name: str, seed: int, data: Path, work: Path, minutes: float) -> dict:
             f"--seed={seed}",
             # What is cleaned, and what a teacher said of it, is the same.
             f"--prepared_folder={prepared}",
-            *CHOICES[name],
+            *(
+                setting.replace("unlabelled_clips", str(unlabelled(data, work)))
+                for setting in CHOICES[name]
+            ),
         ],
+        clips=clips,
     )
     usage = train(arguments, output, threads=1)
     report = json.loads((output / "metrics.json").read_text())
@@ -158,6 +173,19 @@ def run(name: str, seed: int, data: Path, work: Path, minutes: float) -> dict:
         "valid_eer": [round(e["valid_eer"], 5) for e in report["epochs"]],
         "train_loss": [round(e["train_loss"], 4) for e in report["epochs"]],
     }
+
+
+def unlabelled(data: Path, work: Path) -> Path:
+    """Folder of the clips of all who may train, in no folders of theirs."""
+    folder = work / "unlabelled_clips"
+    folder.mkdir(parents=True, exist_ok=True)
+    unseen = (data / "protocol" / "unseen_speakers.txt").read_text().split()
+    for clip in (data / "clips").glob("*/*"):
+        if clip.parent.name not in unseen:
+            # Of several seeds at once, one makes it.
+            with contextlib.suppress(FileExistsError):
+                (folder / clip.name).symlink_to(clip)
+    return folder
 
 
 def parts_eer(export: Path, prepared: Path) -> dict[str, float]:
