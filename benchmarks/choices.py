@@ -58,6 +58,7 @@ CHOICES = {
     "full DenseNet121": ["--growth_rate=32", "--blocks=[6,12,24,16]"],
     # About as many multiply-adds in fewer and larger steps.
     "short trunk": ["--growth_rate=48", "--blocks=[2,4,6,4]"],
+    "half the layers": ["--blocks=[2,4,8,6]"],
     "hard pairs": [
         f"--compute_cost=!new:{TRIED}.Mined",
         f"--miner=!new:{MINERS}.MultiSimilarityMiner",
