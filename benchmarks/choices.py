@@ -59,6 +59,7 @@ CHOICES = {
     # About as many multiply-adds in fewer and larger steps.
     "short trunk": ["--growth_rate=48", "--blocks=[2,4,6,4]"],
     "half the layers": ["--blocks=[2,4,8,6]"],
+    "a quarter of the layers": ["--blocks=[1,2,4,3]"],
     "hard pairs": [
         f"--compute_cost=!new:{TRIED}.Mined",
         f"--miner=!new:{MINERS}.MultiSimilarityMiner",
