@@ -3,6 +3,7 @@
 # make contribute SPEECHBRAIN=<checkout>   puts the recipe into SpeechBrain
 # make fuzz    looks for input that breaks the readers of files, SECONDS each
 # make docs    builds the pages in build/docs
+# make clean   removes .venv and what was built; results stays
 # make dist    builds the wheel and the source archive, and checks them
 # Each makes .venv and installs what is needed on first use.
 
@@ -70,5 +71,6 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Not results: models and galleries are there.
 clean:
-	rm -rf $(VENV) build dist *.egg-info results
+	rm -rf $(VENV) build dist *.egg-info

@@ -50,6 +50,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from speechbrain_siamese.core import SiameseBrain
 from speechbrain_siamese.dataio.datasets import read_manifest
+from speechbrain_siamese.dataio.draws import samples_to_draw
 from speechbrain_siamese.dataio.manifests import ROOT as ROOT_OF_PATHS
 from speechbrain_siamese.dataio.manifests import Row, write_manifest
 from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
@@ -132,7 +133,7 @@ def training_batch(hparams: dict) -> tuple[PaddedBatch, int]:
         labels = torch.arange(hparams["speakers_per_batch"])
         labels = labels.repeat_interleave(hparams["clips_per_speaker"])
         pairs = len(labels) * (len(labels) - 1) // 2
-    drawn = recipe.count_drawn_samples(hparams)
+    drawn = samples_to_draw(hparams["window_samples"], hparams["speeds"])
     clips = [
         {
             "id": str(number),

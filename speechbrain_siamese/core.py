@@ -314,6 +314,9 @@ class SiameseBrain(GlobalBatchBrain):
     def on_evaluate_start(self, max_key=None, min_key=None):
         """Load the best checkpoint."""
         history = self.hparams.history
+        if self.test_only:
+            # What fit() would have loaded: the newest, with all epochs.
+            self.checkpointer.recover_if_possible()
         whole = dict(vars(history))
         self.trained_steps = self.hparams.lr_schedule.steps
         # It may have been killed after the last save, before the deletion.

@@ -13,7 +13,7 @@ from speechbrain.augment.time_domain import SpeedPerturb
 from speechbrain.utils.distributed import ddp_broadcast, if_main_process
 from speechbrain.utils.logger import get_logger
 
-from speechbrain_siamese.dataio.draws import Draw
+from speechbrain_siamese.dataio.draws import Draw, samples_to_draw
 from speechbrain_siamese.lobes.windows import cut_windows, valid_frames
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def learn_statistics(brain: SiameseBrain) -> None:
     speeds = getattr(hparams, "statistics_speeds", [100])
     changes = SpeedPerturb(hparams.sample_rate, [*speeds]).resamplers
     if if_main_process():
-        draws = _draw(brain, WINDOWS // len(changes))
+        samples = samples_to_draw(hparams.window_samples, speeds)
+        draws = _draw(brain, WINDOWS // len(changes), samples)
         begun = time.monotonic()
         encoder.fit_statistics(_lots(brain, draws, changes))
         logger.info(
@@ -64,7 +65,7 @@ def learn_statistics(brain: SiameseBrain) -> None:
     encoder.load_state_dict(ddp_broadcast(state))
 
 
-def _draw(brain: SiameseBrain, most: int) -> list[Draw]:
+def _draw(brain: SiameseBrain, most: int, samples: int) -> list[Draw]:
     """Windows of all speakers, as many as their speech fills, mixed."""
     sampler = brain.train_sampler
     generator = np.random.default_rng(brain.hparams.seed)
@@ -72,7 +73,7 @@ def _draw(brain: SiameseBrain, most: int) -> list[Draw]:
     speakers = generator.permutation([*sampler.rows_of])[: max(2, most // 2)]
     lengths = sampler.bounds[:, 1] - sampler.bounds[:, 0]
     filled = {
-        name: lengths[sampler.rows_of[name]].sum() / sampler.window_samples
+        name: lengths[sampler.rows_of[name]].sum() / samples
         for name in speakers.tolist()
     }
     share = min(1.0, most / sum(filled.values()))
@@ -80,7 +81,7 @@ def _draw(brain: SiameseBrain, most: int) -> list[Draw]:
         draw
         for name, windows in filled.items()
         for draw in sampler.draw_clips(
-            name, max(2, int(share * windows)), generator
+            name, max(2, int(share * windows)), generator, samples
         )
     ]
     order = generator.permutation(len(draws))[:most]

@@ -35,26 +35,6 @@ def metrics(output: Path) -> dict:
     return json.loads((output / "metrics.json").read_text())
 
 
-def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
-    """Modification time and size of every file."""
-    return {
-        path.relative_to(folder).as_posix(): (
-            path.stat().st_mtime_ns,
-            path.stat().st_size,
-        )
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
-def leftovers(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in folder.rglob("*")
-        if path.suffix in (".partial", ".old", ".samples")
-    ]
-
-
 def test_metrics_answer_validation_and_the_three_questions(trained):
     report = metrics(trained)
     assert set(report["test"]) == {"time", "session", "speaker"}
@@ -125,8 +105,8 @@ def test_train_log_has_a_line_per_epoch(trained):
     assert all("valid eer" in line for line in lines)
 
 
-def test_no_partial_file_is_left(trained):
-    assert not leftovers(trained)
+def test_no_partial_file_is_left(trained, tiny):
+    assert not tiny.leftovers(trained)
 
 
 def test_finished_command_in_the_recipes_folder_changes_nothing(
@@ -136,7 +116,7 @@ def test_finished_command_in_the_recipes_folder_changes_nothing(
     the same figures, prepared files untouched."""
     output = tmp_path / "again"
     shutil.copytree(trained, output)
-    before = snapshot(output / "prepared")
+    before = tiny.snapshot(output / "prepared")
     log = (output / "train_log.txt").read_text()
 
     done = tiny.train(output, tiny_data, cwd=RECIPE)
@@ -145,7 +125,7 @@ def test_finished_command_in_the_recipes_folder_changes_nothing(
     assert "Going into epoch" not in done.stdout + done.stderr
     assert (output / "train_log.txt").read_text() == log
     assert metrics(output) == metrics(trained)
-    assert snapshot(output / "prepared") == before
+    assert tiny.snapshot(output / "prepared") == before
     assert not (RECIPE / "results").exists()
 
 
@@ -160,90 +140,19 @@ def test_training_from_shards_gives_the_same_results(
         assert found[key] == expected[key]
 
 
-@pytest.fixture(scope="module")
-def prepare(by_path, tiny_data):
-    """``prepare(save, **settings)`` as the recipe calls it."""
-    from speechbrain_siamese.dataio.cleaning import CleaningSettings
-    from speechbrain_siamese.dataio.splits import SplitSettings
-
-    module = by_path(RECIPE.parent / "youtube_prepare.py")
-
-    def run(save: Path, trim: float = 1.0, **splits) -> None:
-        module.prepare_youtube(
-            data_folder=str(tiny_data),
-            save_folder=str(save),
-            cleaning=CleaningSettings(trim_start=trim, trim_end=trim),
-            splits=SplitSettings(**splits),
-            seed=1986,
-        )
-
-    return run
-
-
-def test_preparation_follows_changed_settings(prepare, tmp_path):
-    prepare(tmp_path)
-    first = snapshot(tmp_path)
-    prepare(tmp_path, utterance_len=5.0)
-    second = snapshot(tmp_path)
-    audio = [name for name in first if name.startswith("clean/")]
-    assert all(first[name] == second[name] for name in audio)
-    assert first["trials_valid.txt"] != second["trials_valid.txt"]
-    held = {name for name in second if name.startswith("held_out/")}
-    assert held != {n for n in first if n.startswith("held_out/")}
-    prepare(tmp_path, trim=2.0, utterance_len=5.0)
-    third = snapshot(tmp_path)
-    wavs = [name for name in audio if name.endswith(".wav")]
-    assert all(second[name] != third[name] for name in wavs)
-    assert not leftovers(tmp_path)
-
-
-def test_what_was_prepared_at_another_rate_is_not_taken(
-    by_path, prepare, tiny_data, tmp_path
+def test_no_file_of_the_users_is_replaced_by_a_training(
+    tiny, tiny_data, tmp_path
 ):
-    from speechbrain_siamese.dataio.cleaning import CleaningSettings
-    from speechbrain_siamese.dataio.splits import SplitSettings
-
-    prepare(tmp_path)
-    before = snapshot(tmp_path)
-    prepare_youtube = by_path(RECIPE.parent / "youtube_prepare.py")
-    settings = {
-        "data_folder": str(tiny_data),
-        "save_folder": str(tmp_path),
-        "splits": SplitSettings(),
-        "seed": 1986,
-        "skip_prep": True,
-    }
-    prepare_youtube.prepare_youtube(cleaning=CleaningSettings(), **settings)
-    with pytest.raises(ValueError, match="holds audio of 16000 Hz"):
-        prepare_youtube.prepare_youtube(
-            cleaning=CleaningSettings(sample_rate=22050), **settings
-        )
-    assert snapshot(tmp_path) == before
-
-
-def test_no_file_of_the_users_is_replaced(by_path, tiny_data, tmp_path):
-    from speechbrain_siamese.dataio.cleaning import CleaningSettings
-    from speechbrain_siamese.dataio.splits import SplitSettings
-
-    module = by_path(RECIPE.parent / "youtube_prepare.py")
-    data, other = tmp_path / "recordings", tmp_path / "other"
-    shutil.copytree(tiny_data, data)
-    shutil.copytree(tiny_data, other / "held_out" / "valid")
-    before = snapshot(tmp_path)
-    for save, words in (
-        (data, "where the recordings are"),
-        (tmp_path / "x" / ".." / "recordings", "where the recordings are"),
-        (other, "holds held_out, which no preparation has written"),
-    ):
-        with pytest.raises(ValueError, match=words):
-            module.prepare_youtube(
-                data_folder=str(data),
-                save_folder=str(save),
-                cleaning=CleaningSettings(trim_start=1.0, trim_end=1.0),
-                splits=SplitSettings(),
-                seed=1986,
-            )
-    assert snapshot(tmp_path) == before
+    for name in ("train.py", "metrics.json"):
+        (tmp_path / name).write_text("mine")
+    done = tiny.train(tmp_path, tiny_data)
+    assert done.returncode == 1
+    assert "holds train.py, metrics.json, which would be replaced" in (
+        done.stdout + done.stderr
+    )
+    for name in ("train.py", "metrics.json"):
+        assert (tmp_path / name).read_text() == "mine"
+    assert not (tmp_path / "hyperparams.yaml").exists()
 
 
 def test_the_root_needs_no_links(tiny, tmp_path):
@@ -267,17 +176,6 @@ def test_the_root_needs_no_links(tiny, tmp_path):
         text=True,
     )
     assert "lr is -1" in done.stderr
-
-
-def test_preparation_replaces_a_held_out_file_that_was_deleted(
-    prepare, tmp_path
-):
-    prepare(tmp_path)
-    victim = next((tmp_path / "held_out").rglob("*.wav"))
-    content = victim.read_bytes()
-    victim.unlink()
-    prepare(tmp_path)
-    assert victim.read_bytes() == content
 
 
 @pytest.fixture(scope="module")
@@ -374,40 +272,30 @@ def test_training_does_not_go_on_with_another_split_or_model(
         assert ours == theirs
 
 
-def test_recordings_are_prepared_without_training(tiny, tiny_data, tmp_path):
-    # The same people, and one more of whom there are clips only.
-    clips = tmp_path / "clips"
-    for number in (1, 2):
-        tiny.write(clips / "गीता" / f"{number}.wav", tiny.voice(9, number, 4.0))
-    (clips / "गीता" / "empty.wav").touch()
+def run(tiny, *command) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=tiny.environment(),
+        capture_output=True,
+        text=True,
+    )
 
-    def prepare(*arguments):
-        return subprocess.run(
-            [sys.executable, RECIPE.parent / "youtube_prepare.py", *arguments],
-            cwd=ROOT,
-            env=tiny.environment(),
-            capture_output=True,
-            text=True,
-        )
 
+def test_a_validation_of_two_batches_is_refused(tiny, tiny_data, tmp_path):
+    done = run(tiny, *tiny.command(tmp_path / "output", tiny_data), "--debug")
+    assert done.returncode == 1
+    told = "give --number_of_epochs=1 --steps_per_epoch=2 instead"
+    assert told in done.stderr
+
+
+def test_a_finished_training_is_tested_alone(
+    trained, tiny, tiny_data, tmp_path
+):
     output = tmp_path / "output"
-    _, _, *arguments = tiny.command(output, tiny_data, clips_folder=clips)
-    done = prepare(*arguments)
+    shutil.copytree(trained, output)
+    done = run(tiny, *tiny.command(output, tiny_data), "--test_only")
     assert done.returncode == 0, done.stderr[-3000:]
-    prepared = output / "prepared"
-    assert str(prepared / "report.html") in done.stdout
-    assert not list(output.glob("save/*"))
-    assert not (output / "export").exists()
-    with open(prepared / "report.csv", encoding="utf-8", newline="") as file:
-        rows = {row["recording"]: row for row in csv.DictReader(file)}
-    assert float(rows["गीता/1.wav"]["raw_seconds"]) == pytest.approx(4, abs=0.1)
-    assert "unreadable" in rows["गीता/empty.wav"]["doubts"]
-    assert "9 speakers" in (prepared / "report.html").read_text("utf-8")
-    assert "9 speakers" in (prepared / "README.md").read_text("utf-8")
-    before = snapshot(prepared)
-    assert prepare(*arguments).returncode == 0
-    assert snapshot(prepared) == before
-
-    done = prepare("hparams/siamese.yaml", f"--output_folder={output}")
-    assert done.returncode != 0
-    assert "give --data_folder=<folder>" in done.stderr
+    found, expected = metrics(output), metrics(trained)
+    for key in ("epochs", "valid", "test", "decision", "training_steps"):
+        assert found[key] == expected[key]

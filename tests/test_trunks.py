@@ -17,8 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 CHANNELS = "[16,16,16,16,48]"
 
 
-def train(tiny, yaml, data, output, **settings):
-    """A few steps with any YAML file; the folder that they leave."""
+def train(tiny, yaml, data, output, processes=1, **settings):
+    """A few steps with any YAML file, of some processes that learn as one."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone"]
+    several = [*torchrun, f"--nproc_per_node={processes}"]
     options = {
         "data_folder": data,
         "output_folder": output,
@@ -33,9 +35,11 @@ def train(tiny, yaml, data, output, **settings):
     done = subprocess.run(
         [
             sys.executable,
+            *(several if processes > 1 else []),
             "train.py",
             str(yaml),
             *(f"--{key}={value}" for key, value in options.items()),
+            *(["--distributed_backend=gloo"] if processes > 1 else []),
         ],
         cwd=ROOT,
         env=tiny.environment(),
@@ -87,6 +91,7 @@ def test_ecapa_pretrained_frozen_and_gone_on_from(tiny, tiny_data, tmp_path):
         yaml,
         tiny_data,
         tuned,
+        processes=2,
         pretrained_path=first / "export",
         channels=CHANNELS,
         frozen="[embedding_model.blocks.0]",

@@ -168,3 +168,24 @@ def train(
         text=True,
         timeout=900,
     )
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    """Modification time and size of every file."""
+    return {
+        path.relative_to(folder).as_posix(): (
+            path.stat().st_mtime_ns,
+            path.stat().st_size,
+        )
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Files that killed runs leave."""
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.suffix in (".partial", ".old", ".samples")
+    ]

@@ -25,8 +25,7 @@ same arguments:
 
 from __future__ import annotations
 
-import hashlib
-import json
+import io
 import sys
 import unicodedata
 from collections.abc import Callable
@@ -35,7 +34,8 @@ from itertools import chain
 from pathlib import Path
 
 import speechbrain as sb
-from hyperpyyaml import load_hyperpyyaml
+from hyperpyyaml import load_hyperpyyaml, resolve_references
+from ruamel.yaml import YAML
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.corpus_report.card import write_dataset_card
@@ -44,28 +44,38 @@ from speechbrain_siamese.dataio.clean_recording import CleanRecording
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
 from speechbrain_siamese.dataio.corpus import clean_corpus, write_rejected
 from speechbrain_siamese.dataio.manifests import read_rows
+from speechbrain_siamese.dataio.preparation import (
+    NOTE,
+    check_prepared,
+    claim_prepared,
+    fingerprint_of,
+    is_prepared,
+    would_replace,
+    write_preparation,
+)
 from speechbrain_siamese.dataio.recordings import Recording, find_recordings
 from speechbrain_siamese.dataio.shards import write_shards
 from speechbrain_siamese.dataio.split_files import write_split_files
 from speechbrain_siamese.dataio.splits import SplitSettings
-from speechbrain_siamese.utils.whole_file import remove_partials, whole_file
+from speechbrain_siamese.utils.resume import DATA, check_no_other_training
+from speechbrain_siamese.utils.whole_file import remove_partials
 
 logger = get_logger(__name__)
 
-#: What training needs to be there; preparation.json comes last.
-MANIFESTS = ("train.csv", "valid.csv", "test.csv", "trials_valid.txt")
-
-#: What is replaced or deleted in the folder, beside cleaned audio.
-REPLACED = (
-    *MANIFESTS,
-    "speakers.csv",
-    "rejected.csv",
-    "report.csv",
-    "report.html",
-    "README.md",
-    "clean_clips",
-    "held_out",
+#: What a training's YAML file says of its preparation.
+SETTINGS = (
+    "data_folder",
+    "demo_folder",
+    "clips_folder",
+    "exclude_speakers",
     "shards",
+    "n_jobs",
+    "joblib_backend",
+    "prepared_folder",
+    "save_folder",
+    "cleaning",
+    "splits",
+    "seed",
 )
 
 
@@ -125,14 +135,22 @@ def prepare_youtube(
     """
     save = Path(save_folder)
     if skip_prep:
-        _check_prepared(save, cleaning.sample_rate)
+        check_prepared(save, cleaning.sample_rate)
         return
-    _check_folder(save, data_folder, clips_folder)
+    claim_prepared(save, data_folder, clips_folder)
     remove_partials(save)
     recordings = _find(
         {"data_folder": data_folder, "clips_folder": clips_folder},
         _read_names(exclude_speakers),
     )
+    settings = {
+        "cleaning": asdict(cleaning),
+        "splits": asdict(splits),
+        "seed": seed,
+    }
+    sessions = [item.session for item in chain(*recordings.values())]
+    if check and would_replace(save, settings, sessions):
+        check("other settings")
     long_ones, rejected_long = clean_corpus(
         recordings["data_folder"],
         save / "clean",
@@ -165,15 +183,13 @@ def prepare_youtube(
             save / "rejected.csv",
         )
 
-    fingerprint = _fingerprint(
-        long_ones, short_ones, rejected, cleaning, splits, seed
-    )
-    if _is_prepared(save, fingerprint):
+    fingerprint = fingerprint_of(long_ones, short_ones, rejected, settings)
+    if is_prepared(save, fingerprint):
         logger.info("%s: nothing has changed, nothing to prepare", save)
     else:
         if check:
             check(fingerprint)
-        (save / "preparation.json").unlink(missing_ok=True)
+        (save / NOTE).unlink(missing_ok=True)
         write_rejected(rejected, save / "rejected.csv")
         # Before what may refuse the corpus: then it is needed most.
         clips = [_as_clip(item) for item in short_ones]
@@ -184,7 +200,7 @@ def prepare_youtube(
         write_split_files(
             save, long_ones, short_ones, cleaning.sample_rate, splits, seed
         )
-        _write_note(save, fingerprint, cleaning, splits, seed)
+        write_preparation(save, fingerprint, settings, sessions)
     if shards:
         write_shards(
             read_rows(save / "train.csv"),
@@ -255,121 +271,24 @@ def _nfc(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _fingerprint(
-    long_ones, short_ones, rejected, cleaning, splits, seed
-) -> str:
-    """Hash of what the manifests depend on, the same wherever it is made.
+def read_settings(hparams_file: str, overrides: str) -> dict:
+    """What a YAML file says of the preparation; nothing else of it is built.
 
-    Cleaned audio follows from what its key is the hash of. Its time would
-    change with a clock that jumps, a copy of the folder, or a file that is
-    made again, and training would take it for other data.
+    Its model may want weights from the net, and its checkpointer would tidy up
+    the folder of a training that runs.
     """
-    audio = [
-        [
-            item.recording.session,
-            item.recording.gender,
-            item.recording.name,
-            item.key,
-            item.path.stat().st_size,
-        ]
-        for item in (*long_ones, *short_ones)
-    ]
-    reasons = [[item.recording.session, item.reason] for item in rejected]
-    text = json.dumps(
-        [
-            audio,
-            len(short_ones),
-            reasons,
-            asdict(cleaning),
-            asdict(splits),
-            seed,
-        ]
-    )
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _is_prepared(save: Path, fingerprint: str) -> bool:
-    """Whether an earlier run wrote all of this from the same audio."""
-    note = save / "preparation.json"
-    if not note.is_file():
-        return False
-    earlier = json.loads(note.read_text())
-    return earlier["fingerprint"] == fingerprint and all(
-        (save / name).is_file() for name in earlier["files"]
-    )
-
-
-def _check_folder(save: Path, *sources: str | None) -> None:
-    """Refuse a folder in which files of the user's would be replaced."""
-    for source in filter(None, sources):
-        if save.resolve() == Path(source).resolve():
-            raise ValueError(
-                f"what is prepared would be written to {save}, where the "
-                "recordings are: give another prepared_folder"
-            )
-    begun = (save / "clean").is_dir() or (save / "preparation.json").is_file()
-    found = [] if begun else [n for n in REPLACED if (save / n).exists()]
-    if found:
-        raise ValueError(
-            f"{save} holds {', '.join(found)}, which no preparation has "
-            "written and which would be replaced: give another prepared_folder"
-        )
-
-
-def _check_prepared(save: Path, sample_rate: int) -> None:
-    missing = [
-        name
-        for name in (*MANIFESTS, "preparation.json")
-        if not (save / name).is_file()
-    ]
-    if missing:
-        raise ValueError(
-            f"skip_prep is True, but {save} lacks {', '.join(missing)}: run "
-            "once without skip_prep"
-        )
-    note = json.loads((save / "preparation.json").read_text())
-    rate = note["cleaning"]["sample_rate"]
-    if rate != sample_rate:
-        raise ValueError(
-            f"skip_prep is True, but {save} holds audio of {rate} Hz and "
-            f"sample_rate is {sample_rate}: give another prepared_folder"
-        )
-
-
-def _write_note(save: Path, fingerprint: str, cleaning, splits, seed) -> None:
-    """Say what all of this was made from: preparation is complete."""
-    with whole_file(save / "preparation.json") as partial:
-        partial.write_text(
-            json.dumps(
-                {
-                    "fingerprint": fingerprint,
-                    "cleaning": asdict(cleaning),
-                    "splits": asdict(splits),
-                    "seed": seed,
-                    "files": _written_files(save),
-                },
-                indent=1,
-            )
-        )
-
-
-def _written_files(save: Path) -> list[str]:
-    """What has to be there for the preparation to be complete."""
-    paths = [
-        *save.glob("*.csv"),
-        *save.glob("trials_*.txt"),
-        *(save / "held_out").rglob("*.wav"),
-        save / "report.html",
-        save / "README.md",
-    ]
-    return sorted(path.relative_to(save).as_posix() for path in paths)
+    with open(hparams_file, encoding="utf-8") as file:
+        text = resolve_references(file, overrides, overrides_must_match=True)
+    yaml, asked = YAML(), io.StringIO()
+    told = yaml.load(text)
+    yaml.dump({name: told[name] for name in SETTINGS if name in told}, asked)
+    return load_hyperpyyaml(asked.getvalue())
 
 
 def main(argv: list[str]) -> None:
     """Prepare as the YAML file and the command line say, and no more."""
     hparams_file, _, overrides = sb.parse_arguments(argv)
-    with open(hparams_file, encoding="utf-8") as file:
-        hparams = load_hyperpyyaml(file, overrides)
+    hparams = read_settings(hparams_file, overrides)
     if hparams["data_folder"] == hparams.get("demo_folder"):
         raise ValueError(
             "no recordings are named: give --data_folder=<folder>, with one "
@@ -388,6 +307,10 @@ def main(argv: list[str]) -> None:
             n_jobs=hparams["n_jobs"],
             joblib_backend=hparams["joblib_backend"],
             shards=hparams["shards"],
+            # Before what the checkpoints were trained on is replaced.
+            check=lambda fingerprint: check_no_other_training(
+                hparams["save_folder"], {DATA: fingerprint}
+            ),
         )
     finally:
         # It is written before what may refuse the corpus.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -26,6 +27,28 @@ class Draw(NamedTuple):
     row: int
     start: int
     stop: int
+
+
+def samples_to_draw(window_samples: int, speeds: Sequence[float]) -> int:
+    """Samples of which a window is left at any speed.
+
+    Arguments
+    ---------
+    window_samples : int
+        Of the window.
+    speeds : Sequence[float]
+        Percent.
+
+    Returns
+    -------
+    int
+
+    Example
+    -------
+    >>> samples_to_draw(32000, [95, 100, 105])
+    33600
+    """
+    return math.ceil(window_samples * max(speeds) / 100)
 
 
 def rows_by_speaker(speakers: Sequence[str]) -> dict[str, list[int]]:
@@ -205,7 +228,11 @@ class WindowSampler(Sampler):
         self.epoch = epoch
 
     def draw_clips(
-        self, speaker: str, count: int, generator: np.random.Generator
+        self,
+        speaker: str,
+        count: int,
+        generator: np.random.Generator,
+        samples: int | None = None,
     ) -> list[Draw]:
         """Draw windows of one speaker, more often from the longer rows.
 
@@ -214,16 +241,15 @@ class WindowSampler(Sampler):
         speaker : str
         count : int
         generator : np.random.Generator
+        samples : int or None
+            Of a window; None for ``window_samples``.
 
         Returns
         -------
         list of Draw
         """
+        samples = samples or self.window_samples
         rows, starts = draw_windows(
-            self.rows_of[speaker],
-            self.bounds,
-            self.window_samples,
-            count,
-            generator,
+            self.rows_of[speaker], self.bounds, samples, count, generator
         )
-        return as_draws(rows, starts, self.bounds, self.window_samples)
+        return as_draws(rows, starts, self.bounds, samples)

@@ -1,11 +1,15 @@
-"""One run's right to write into a folder."""
+"""The right to write into a folder: of one run, and beside the user's files."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from speechbrain_siamese.utils.whole_file import whole_file
+
+#: Name of the file that says which run has the right.
+IN_USE = ".in_use"
 
 
 class FolderClaim:
@@ -33,7 +37,7 @@ class FolderClaim:
     """
 
     def __init__(self, folder: str | Path):
-        self._path = Path(folder) / ".in_use"
+        self._path = Path(folder) / IN_USE
         self._token = uuid.uuid4().hex
         with whole_file(self._path) as partial:
             partial.write_text(self._token)
@@ -60,3 +64,51 @@ class FolderClaim:
     def release(self) -> None:
         """Give the folder free."""
         self._path.unlink(missing_ok=True)
+
+
+def claim_folder(
+    option: str, folder: str | Path, marker: str, replaced: Sequence[str]
+) -> None:
+    """Refuse a folder in which files of the user's would be replaced.
+
+    A marker is written before anything else, by which the next run knows that
+    what lies there is ours, however far this one comes.
+
+    Arguments
+    ---------
+    option : str
+        Which the folder was given by, for the message.
+    folder : str or Path
+        Need not exist.
+    marker : str
+        Name of the file that marks it.
+    replaced : Sequence[str]
+        Names of what will be written.
+
+    Raises
+    ------
+    ValueError
+        If there is something of that name, and no marker.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> claim_folder("output_folder", folder / "new", ".mine", ["train.py"])
+    >>> _ = (folder / "train.py").write_text("somebody's own")
+    >>> claim_folder("output_folder", folder, ".mine", ["train.py"])
+    Traceback (most recent call last):
+        ...
+    ValueError: output_folder is ...; it holds train.py, which would be ...
+    """
+    folder = Path(folder)
+    if (folder / marker).is_file():
+        return
+    found = [name for name in replaced if (folder / name).exists()]
+    if found:
+        raise ValueError(
+            f"{option} is {folder}, which this command has not begun to write "
+            f"into; it holds {', '.join(found)}, which would be replaced: give "
+            "a new or empty folder"
+        )
+    with whole_file(folder / marker) as partial:
+        partial.write_text("What lies here may be replaced.\n")

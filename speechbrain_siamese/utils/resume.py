@@ -1,4 +1,4 @@
-"""Whether checkpoints that lie there belong to the training that starts."""
+"""Whether what lies in a folder belongs to the training that starts."""
 
 from __future__ import annotations
 
@@ -6,12 +6,50 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from speechbrain_siamese.utils.folder_claim import claim_folder
 from speechbrain_siamese.utils.whole_file import whole_file
 
 NOTE = "training.json"
 
+#: Says that the folder it lies in is a training's.
+BEGUN = ".training"
+
 #: Name of the trait that is the preparation's fingerprint.
 DATA = "data or split"
+
+#: What a training, and SpeechBrain for it, replaces in its output folder.
+REPLACED = (
+    "hyperparams.yaml",
+    "env.log",
+    "log.txt",
+    "train.py",
+    "train_log.txt",
+    "metrics.json",
+    "figures",
+)
+
+
+def claim_output(output_folder: str | Path, save_folder: str | Path) -> None:
+    """Refuse a folder in which files of the user's would be replaced.
+
+    That a training has begun is noted before it writes anything else: then one
+    that was interrupted goes on, and one whose checkpoints are deleted begins
+    anew.
+
+    Arguments
+    ---------
+    output_folder : str or Path
+        Need not exist.
+    save_folder : str or Path
+        The checkpoints' folder: earlier versions left their note there.
+
+    Raises
+    ------
+    ValueError
+        If there are such files, and no training has written them.
+    """
+    if not (Path(save_folder) / NOTE).is_file():
+        claim_folder("output_folder", output_folder, BEGUN, REPLACED)
 
 
 def check_same_training(
@@ -95,19 +133,3 @@ def noted_traits(save_folder: str | Path) -> dict[str, str]:
     """
     note = Path(save_folder) / NOTE
     return json.loads(note.read_text()) if note.is_file() else {}
-
-
-def prepared_fingerprint(save_folder: str | Path) -> str:
-    """Hash of all that the manifests in a folder were made from.
-
-    Arguments
-    ---------
-    save_folder : str or Path
-        As ``prepare_youtube`` was given.
-
-    Returns
-    -------
-    str
-    """
-    note = Path(save_folder) / "preparation.json"
-    return json.loads(note.read_text())["fingerprint"]

@@ -10,6 +10,7 @@ and evaluation.html, one page that can be sent to a colleague.
 """
 
 import json
+import os
 import shlex
 import sys
 import time
@@ -314,7 +315,9 @@ def main(argv):
     source = Path(hparams["model"])
     if source.is_dir():
         source = source.resolve()
-    prepared = Path(hparams["prepared_folder"] or source.parent / "prepared")
+    # The page is sent on: it shall not tell where on this machine it was.
+    beside = os.path.relpath(source.parent / "prepared")
+    prepared = Path(hparams["prepared_folder"] or beside)
     check_prepared(source, prepared, given=bool(hparams["prepared_folder"]))
     sets = find_sets(hparams, prepared)
     output = Path(

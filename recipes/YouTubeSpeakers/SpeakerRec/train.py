@@ -12,7 +12,6 @@ loads. Without --data_folder it does all this with synthetic demo voices.
 from __future__ import annotations
 
 import functools
-import math
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,7 +30,7 @@ from speechbrain_siamese.dataio.datasets import (
     read_samples,
 )
 from speechbrain_siamese.dataio.demo import ensure_demo_corpus
-from speechbrain_siamese.dataio.draws import WindowSampler
+from speechbrain_siamese.dataio.draws import WindowSampler, samples_to_draw
 from speechbrain_siamese.dataio.manifests import read_rows
 from speechbrain_siamese.dataio.noise import prepare_noise
 from speechbrain_siamese.dataio.pairs import (
@@ -39,6 +38,7 @@ from speechbrain_siamese.dataio.pairs import (
     make_pairs,
     write_pairs,
 )
+from speechbrain_siamese.dataio.preparation import prepared_fingerprint
 from speechbrain_siamese.dataio.sampler import SpeakerBatchSampler
 from speechbrain_siamese.dataio.shards import ReadShards
 from speechbrain_siamese.dataio.splits import QUESTIONS
@@ -76,7 +76,7 @@ from speechbrain_siamese.utils.resume import (
     DATA,
     check_no_other_training,
     check_same_training,
-    prepared_fingerprint,
+    claim_output,
 )
 from speechbrain_siamese.utils.settings import (
     check_augmenters,
@@ -91,8 +91,13 @@ from speechbrain_siamese.utils.whole_file import remove_partials
 from speechbrain_siamese.utils.working_points import parse_target
 
 
-def check_settings(hparams):
+def check_settings(hparams, run_opts):
     """Refuse settings out of their range before any work is done."""
+    if run_opts.get("debug"):
+        raise ValueError(
+            "--debug ends a validation after two batches, of which no EER can "
+            "be told: give --number_of_epochs=1 --steps_per_epoch=2 instead"
+        )
     check_ranges(hparams)
     check_range("change_seconds", hparams.get("change_seconds", 0), 0, 36000)
     check_limits(hparams["steps_per_epoch"], hparams["max_minutes"])
@@ -161,7 +166,8 @@ class TrainingData:
 def dataio_prep(hparams, run_opts):
     """Create the datasets, the batches of training and the trials."""
     folder = Path(hparams["prepared_folder"])
-    drawn = count_drawn_samples(hparams)
+    speeds = [*hparams["speeds"], *hparams.get("statistics_speeds", [])]
+    longest = samples_to_draw(hparams["window_samples"], speeds)
     trials = {
         question: read_trial_table(path)
         for question in ("valid", *QUESTIONS)
@@ -175,7 +181,7 @@ def dataio_prep(hparams, run_opts):
     # Features that pad short clips themselves get them as they are.
     pads = getattr(hparams["compute_features"], "padded_samples", 0)
     train = read_manifest(
-        str(folder / "train.csv"), str(folder), None if pads else drawn, read
+        str(folder / "train.csv"), str(folder), None if pads else longest, read
     )
     datasets = {"train": train}
     # Without a question that the data can answer the test is empty.
@@ -194,6 +200,7 @@ def dataio_prep(hparams, run_opts):
     # same: a file may be half of one after a kill.
     encoder.update_from_didataset(train, "spk_id")
     train.set_output_keys(["id", "sig", "spk_id_encoded"])
+    drawn = samples_to_draw(hparams["window_samples"], hparams["speeds"])
     sampler = make_sampler(hparams, train, drawn)
     heard, batches = train, sampler
     if hparams.get("unlabelled_folder"):
@@ -294,7 +301,10 @@ def main(argv):
     sb.utils.distributed.ddp_init_group(run_opts)
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)
-    check_settings(hparams)
+    check_settings(hparams, run_opts)
+    run_on_main(
+        claim_output, args=[hparams["output_folder"], hparams["save_folder"]]
+    )
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
         hyperparams_to_save=hparams_file,
@@ -420,12 +430,6 @@ def count_window_samples(hparams):
     return round(1000 * hparams["window_len"] / hparams["hop_length"]) * hop
 
 
-def count_drawn_samples(hparams):
-    """Samples that are read for a window: at the highest speed they fill it."""
-    speeds = [*hparams["speeds"], *hparams.get("statistics_speeds", [])]
-    return math.ceil(hparams["window_samples"] * max(speeds) / 100)
-
-
 def build_heads(hparams, speakers):
     """Build what has to know the number of speakers, and what else learns."""
     if hparams.get("speed_voices"):
@@ -453,7 +457,8 @@ def load_start(hparams, sections):
         state = export_weights(hparams["init_from"], sections)
         hparams["embedding_model"].load_state_dict(state)
     elif hparams.get("pretrained_path"):
-        run_on_main(hparams["pretrainer"].collect_files)
+        # Each process: what was found stays with the object that has looked.
+        hparams["pretrainer"].collect_files()
         hparams["pretrainer"].load_collected()
 
 
