@@ -76,7 +76,9 @@ def verify(source, trust, as_json, prior, first, files):
     """
     model, code = open_model(source, trust), 0
     if len(files) == 1:
-        compared, unusable = [model.compare_files(first, files[0], prior)], {}
+        # A text might be asked for at the hub.
+        pair = Path(first), Path(files[0])
+        compared, unusable = [model.compare_files(*pair, prior)], {}
     else:
         compared, unusable = model.compare_pairs(
             [(first, file) for file in files], prior
@@ -130,6 +132,12 @@ def embed(source, trust, as_json, output, files):
         whole_file,
     )
 
+    # Of --output clips/*.wav the first would be overwritten.
+    if Path(output).suffix != ".npz":
+        raise ValueError(
+            f"embeddings cannot be written to {output}: its name has to end "
+            "in .npz (NumPy)"
+        )
     check_writable(output)
     remove_partials_of(output)
     model = open_model(source, trust)
@@ -166,17 +174,21 @@ def evaluate(source, trust, as_json, audio_folder, trials):
     """Score a trial list: EER, minDCF and more.
 
     Lines of the list are "1 enrol.wav test.wav" (1 for one voice, 0 for two).
-    evaluate.py of the repository makes a whole report.
+    evaluate.py of the repository makes a whole report. Trials of a file that
+    cannot be used are left out; it then exits with 2.
 
     Example: siamese evaluate --source=export --audio-folder=clips trials.txt
     """
     from speechbrain_siamese.inference.evaluate import score_trials
 
-    found = score_trials(
+    found, unusable = score_trials(
         open_model(source, trust), trials, audio_folder or Path(trials).parent
     )
+    for name, reason in unusable.items():
+        click.echo(f"left out: {name}: {reason}", err=True)
     lines = [f"{key}: {value}" for key, value in found.items()]
     tell(found, as_json, "\n".join(lines))
+    sys.exit(2 if unusable else 0)
 
 
 @main.command()

@@ -30,7 +30,13 @@ from speechbrain_siamese.commands.common import (
     "folder or the hub: speechbrain/spkrec-ecapa-voxceleb. Runs its code.",
 )
 @json_option
-@click.option("--top", default=20, show_default=True, help="Rows to tell.")
+@click.option(
+    "--top",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Rows to tell.",
+)
 @click.argument("prepared", type=click.Path(exists=True, file_okay=False))
 @told_errors
 def audit(source, encoder, as_json, top, prepared):

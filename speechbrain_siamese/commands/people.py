@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
@@ -41,7 +41,8 @@ def enroll(source, trust, gallery_path, as_json, keep_audio, name, files):
 
     Example: siamese enroll --source=export --gallery=people.sqlite Sita a.m4a
     """
-    if Path(name).is_file():
+    # Path.is_file() ends in an error where a name is too long for a file.
+    if os.path.isfile(name):
         # Of clips/*.wav the first would be the name of the others.
         raise ValueError(
             f"{name} is a file, expected a person's name before the files: "
@@ -201,7 +202,7 @@ def rename(gallery_path, as_json, old, new):
 def re_enroll(source, trust, gallery_path, as_json, new):
     """Make a gallery anew for another model, from its clips.
 
-    The old one stays as it is. Exits with 1 if clips were lost.
+    The old one stays as it is. Exits with 2 if clips were lost.
 
     Example: siamese gallery re-enroll --source=better/export
     --gallery=people.sqlite new.sqlite
@@ -221,4 +222,4 @@ def re_enroll(source, trust, gallery_path, as_json, new):
         as_json,
         f"{new}: {people} people",
     )
-    sys.exit(1 if lost else 0)
+    sys.exit(2 if lost else 0)

@@ -19,6 +19,11 @@ from speechbrain_siamese.dataio.decoding import (
 )
 from speechbrain_siamese.dataio.quality import ClipQuality, QualityMeter
 from speechbrain_siamese.inference.enrolled import EnrolledClip
+from speechbrain_siamese.inference.long_files import (
+    SpeechFrames,
+    batches_exactly,
+    embed_in_blocks,
+)
 from speechbrain_siamese.utils.sound_bytes import opened_sound, sound_bytes
 
 if TYPE_CHECKING:
@@ -29,6 +34,9 @@ Clip = str | Path | torch.Tensor | np.ndarray
 
 #: Seconds of speech below which a clip is doubtful.
 SHORT = 3.0
+
+#: Seconds of a waveform that are looked at together.
+BLOCK = 60.0
 
 #: Samples of a clip that was kept: more than two hours.
 MOST_SAMPLES = 1 << 27
@@ -57,14 +65,33 @@ def embed_clip(model: SiameseRecognition, clip: Clip) -> torch.Tensor:
     """
     check_clip(clip)
     if is_waveform(clip):
-        wave = torch.from_numpy(mono_samples(clip))
-        embedding = model.encode_batch(wave[None].to(model.device))
+        embedding = _embed_samples(model, mono_samples(clip))
     else:
         embedding = model.embed_file(clip)
     embedding = embedding.flatten().cpu()
     if not embedding.isfinite().all():
         raise ValueError("its embedding is not finite")
     return torch.nn.functional.normalize(embedding, dim=0)
+
+
+def _embed_samples(
+    model: SiameseRecognition, samples: np.ndarray
+) -> torch.Tensor:
+    """Embed a waveform; hours of it, where it can be, block by block."""
+    block = round(BLOCK * model.audio_normalizer.sample_rate)
+    if len(samples) <= block or not batches_exactly(model):
+        wave = torch.from_numpy(samples)
+        return model.encode_batch(wave[None].to(model.device))
+    model.mods.eval()
+    starts = range(0, len(samples), block)
+    with model.inference_ctx:
+        speech = SpeechFrames(
+            lambda: (samples[start : start + block] for start in starts),
+            model.mods.compute_features,
+            model.mods.embedding_model,
+            model.device,
+        )
+        return embed_in_blocks(speech, model.mods.embedding_model)
 
 
 def clip_to_enroll(
@@ -93,7 +120,7 @@ def clip_to_enroll(
     source = None if is_waveform(clip) else _path_text(clip)
     rate, digest = model.audio_normalizer.sample_rate, hashlib.sha256()
 
-    meter = QualityMeter(rate)
+    meter, samples = QualityMeter(rate), 0
     for block in (
         [mono_samples(clip)]
         if is_waveform(clip)
@@ -101,6 +128,13 @@ def clip_to_enroll(
             clip, rate, hear_channels=lambda own, _: meter.add_channels(own)
         )
     ):
+        samples += len(block)
+        if keep_audio and samples > MOST_SAMPLES:
+            raise ValueError(
+                f"it lasts more than {MOST_SAMPLES / rate / 3600:.1f} h, which "
+                "are the most that is kept: cut it, or enroll it without "
+                "keep_audio"
+            )
         digest.update(np.ascontiguousarray(block))
         meter.add(block)
     quality = meter.quality()
@@ -294,10 +328,4 @@ def _path_text(clip: str | Path) -> str:
 
 def _flac(clip: Clip, rate: int) -> bytes:
     sound = mono_samples(clip) if is_waveform(clip) else decode(clip, rate)
-    if len(sound) > MOST_SAMPLES:
-        raise ValueError(
-            f"it lasts {len(sound) / rate / 3600:.1f} h, of which at most "
-            f"{MOST_SAMPLES / rate / 3600:.1f} are kept: cut it, or enroll it "
-            "without keep_audio"
-        )
     return sound_bytes(sound.clip(-1, 1), rate, "FLAC")

@@ -30,6 +30,8 @@ class EnrolledClip:
         (dim,), float32, of length 1.
     audio : bytes or None
         A FLAC file, where it was kept and is asked for.
+    added : float or None
+        When it was enrolled, in seconds since 1970; None before.
     """
 
     digest: str
@@ -38,6 +40,7 @@ class EnrolledClip:
     weight: float
     embedding: np.ndarray
     audio: bytes | None = None
+    added: float | None = None
 
 
 @dataclass(frozen=True)

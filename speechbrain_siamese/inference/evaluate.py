@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def score_trials(
     model: SiameseRecognition, trials: str | Path, audio_folder: str | Path
-) -> dict[str, float]:
+) -> tuple[dict[str, float], dict[str, str]]:
     """Score a trial list in VoxCeleb's format.
 
     Arguments
@@ -31,9 +31,11 @@ def score_trials(
 
     Returns
     -------
-    dict of str : float
+    figures : dict of str : float
         As ``verification_metrics`` at the model's own threshold; ``left_out``
         is the number of trials with a file that cannot be used.
+    unusable : dict of str : str
+        Reasons of those files, by their path in the list.
 
     Raises
     ------
@@ -54,4 +56,6 @@ def score_trials(
         threshold=model.hparams.threshold,
         kind=model.measure,
     )
-    return {**figures, "left_out": int(lost.sum())}
+    return {**figures, "left_out": int(lost.sum())}, {
+        table.names[number]: reason for number, reason in unusable.items()
+    }

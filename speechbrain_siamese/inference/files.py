@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,7 @@ from speechbrain_siamese.inference.long_files import (
 from speechbrain_siamese.inference.stream import SpeakerStream, join_segments
 from speechbrain_siamese.processing.changes import ChangeModel
 from speechbrain_siamese.processing.voices import VoiceModel
+from speechbrain_siamese.utils.whole_file import PARTIAL
 
 if TYPE_CHECKING:
     from speechbrain_siamese.inference.gallery import Gallery
@@ -56,9 +59,9 @@ class FileReading:
             ``<user>/<repository>/<file>`` on the hub, where the first part is
             nothing that lies here.
         savedir : str, Path or None
-            Where a fetched file is put. Local files are read where they are,
-            and fetched ones named by their whole address, so that two of the
-            same name do not collide.
+            Where a fetched file is kept, named by its whole address, so that
+            two of the same name do not collide; None keeps none. Local files
+            are read where they are.
 
         Returns
         -------
@@ -70,28 +73,9 @@ class FileReading:
         ValueError
             If the file is missing, cannot be fetched or is no audio.
         """
-        samples = decode(
-            self._local(path, savedir), self.audio_normalizer.sample_rate
-        )
+        with _local(path, savedir) as file:
+            samples = decode(file, self.audio_normalizer.sample_rate)
         return torch.from_numpy(samples).to(self.device)
-
-    def _local(self, path: str | Path, savedir: str | Path | None) -> Path:
-        """Where a file is on this machine; it is fetched if need be."""
-        if not _is_remote(path):
-            return Path(path)
-        source, name = split_path(path)
-        # SpeechBrain takes whatever has the name for the file that it fetched
-        # before: files of one name from two places need two.
-        digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-        try:
-            return Path(fetch(name, source, savedir, f"{digest}-{name}"))
-        except (ValueError, OSError) as error:
-            reason = (
-                "cannot be fetched"
-                if "://" in path
-                else "no such file here, and not on the hub"
-            )
-            raise ValueError(f"{path}: {reason}: {error}") from error
 
     def embed_file(
         self, path: str | Path, savedir: str | Path | None = None
@@ -107,7 +91,7 @@ class FileReading:
         path : str or Path
             As for ``load_audio``.
         savedir : str, Path or None
-            Where a fetched file is put.
+            As for ``load_audio``.
 
         Returns
         -------
@@ -122,9 +106,10 @@ class FileReading:
         """
         if not batches_exactly(self):
             return self.encode_batch(self.load_audio(path, savedir)[None])
-        speech = self.speech_frames(self._local(path, savedir))
-        with self.inference_ctx:
-            return embed_in_blocks(speech, self.mods.embedding_model)
+        with _local(path, savedir) as file, self.inference_ctx:
+            return embed_in_blocks(
+                self.speech_frames(file), self.mods.embedding_model
+            )
 
     def embed_files(
         self, paths: Sequence[str | Path]
@@ -195,6 +180,8 @@ class FileReading:
             of its range, or the export has not learnt changes.
         """
         model = self.change_model
+        # Before hours are decoded.
+        model.threshold_at(recall)
         speech, encoder = self.speech_frames(path), self.mods.embedding_model
         with self.inference_ctx:
             borders = changes_of(
@@ -380,6 +367,40 @@ class FileReading:
             raise
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+
+
+@contextmanager
+def _local(path: str | Path, savedir: str | Path | None) -> Iterator[Path]:
+    """Where a file is on this machine; it is fetched if need be."""
+    if not _is_remote(path):
+        yield Path(path)
+        return
+    source, name = split_path(path)
+    # Files of one name from two places need two.
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    kept = None if savedir is None else Path(savedir) / f"{digest}-{name}"
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if kept.exists():
+            yield kept
+            return
+    # What SpeechBrain fetches grows under its own name, and the half of a file
+    # that is there after an error would be taken for all of it.
+    with tempfile.TemporaryDirectory(
+        dir=savedir, prefix=".", suffix=PARTIAL
+    ) as folder:
+        try:
+            file = Path(fetch(name, source, folder))
+        except (ValueError, OSError) as error:
+            reason = (
+                "cannot be fetched"
+                if "://" in path
+                else "no such file here, and not on the hub"
+            )
+            raise ValueError(f"{path}: {reason}: {error}") from error
+        if kept is not None:
+            os.replace(file, kept)
+        yield kept or file
 
 
 def _is_remote(path: str | Path) -> bool:

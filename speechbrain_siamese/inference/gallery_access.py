@@ -19,6 +19,7 @@ from speechbrain_siamese.inference.gallery_file import (
     TABLES,
     GalleryError,
     check_gallery,
+    is_empty,
     model_of,
     opened,
 )
@@ -53,12 +54,14 @@ class GalleryAccess:
         self.path = Path(path).absolute()
         self.fingerprint, self.dim = fingerprint, dim
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self.path.is_file() and self.path.stat().st_size:
-            self._check()
-        else:
+        with opened(self.path) as database:
+            # After a kill in the middle of _create(), too.
+            missing = is_empty(database)
+        if missing:
             self._create()
-            # Another process may have made it for another model meanwhile.
-            self._check()
+        # Another process may have made it for another model meanwhile.
+        with self._reading():
+            pass
 
     @classmethod
     def any_model(cls, path: str | Path) -> GalleryAccess:
@@ -81,8 +84,12 @@ class GalleryAccess:
         path = Path(path)
         if not path.is_file():
             raise GalleryError(f"{path} is not there: expected a gallery")
-        check_gallery(path)
         with opened(path) as database:
+            if is_empty(database):
+                raise GalleryError(
+                    f"{path} is empty, expected a gallery: enroll someone first"
+                )
+            check_gallery(database, path)
             found = model_of(database, path)
         return cls(path, *found)
 
@@ -99,12 +106,6 @@ class GalleryAccess:
                 database.execute(f"PRAGMA application_id = {APPLICATION}")
                 database.execute(f"PRAGMA user_version = {FORMAT}")
 
-    def _check(self):
-        """Refuse a file that is no gallery of this model."""
-        check_gallery(self.path)
-        with self._reading():
-            pass
-
     @contextmanager
     def _open(self, begin: str) -> Iterator[sqlite3.Connection]:
         with opened(self.path) as database:
@@ -119,6 +120,7 @@ class GalleryAccess:
     def _open_ours(self, begin: str) -> Iterator[sqlite3.Connection]:
         """The same of this model: the file may be replaced at any time."""
         with self._open(begin) as database:
+            check_gallery(database, self.path)
             found = model_of(database, self.path)
             if found != (self.fingerprint, self.dim):
                 raise GalleryError(

@@ -6,6 +6,7 @@ more than tables, such as a view, which runs when it is asked, is not opened.
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -89,48 +90,38 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
             database.close()
 
 
-def file_kind(path: Path) -> tuple[int, int]:
-    """What an SQLite file says that it is.
+def is_empty(database: sqlite3.Connection) -> bool:
+    """Whether nothing is in a file, not even a half that SQLite takes back.
 
     Arguments
     ---------
-    path : Path
+    database : sqlite3.Connection
 
     Returns
     -------
-    application : int
-        ``APPLICATION`` for a gallery.
-    version : int
-        Of its tables, see ``FORMAT``.
-
-    Raises
-    ------
-    GalleryError
-        If it is no SQLite file.
+    bool
     """
-    with opened(path) as database:
-        return tuple(
-            database.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("application_id", "user_version")
-        )
+    return _told(database, "page_count") == 0
 
 
-def check_gallery(path: str | Path) -> None:
+def check_gallery(database: sqlite3.Connection, path: str | Path) -> None:
     """Refuse a file that is no gallery, or has more in it than galleries have.
 
     A view or a trigger is a program that runs when a table is asked.
 
     Arguments
     ---------
+    database : sqlite3.Connection
     path : str or Path
+        Its file, for the error.
 
     Raises
     ------
     GalleryError
         If it is no gallery, or a newer one.
     """
-    path = Path(path)
-    application, version = file_kind(path)
+    application = _told(database, "application_id")
+    version = _told(database, "user_version")
     if application != APPLICATION:
         raise GalleryError(
             f"{path} is another program's database, not a gallery: name "
@@ -141,17 +132,26 @@ def check_gallery(path: str | Path) -> None:
             f"{path} is a gallery of format {version}, this package knows up "
             f"to {FORMAT}: install a newer one"
         )
-    with closing(sqlite3.connect(":memory:")) as database:
-        database.executescript(TABLES)
-        expected = _schema(database)
-    with opened(path) as database:
-        found = _schema(database)
+    found, expected = _schema(database), _own_schema()
     if found != expected:
         differ = sorted(name for _, name, _ in {*found} ^ {*expected})
         raise GalleryError(
             f"{path} is no gallery as we make them, it differs in "
             f"{', '.join(differ)[:200]}: name another file"
         )
+
+
+@functools.cache
+def _own_schema():
+    """As ``_schema``, of a gallery as we make it."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(TABLES)
+        return _schema(database)
+
+
+def _told(database, name):
+    """A number that an SQLite file tells of itself."""
+    return database.execute(f"PRAGMA {name}").fetchone()[0]
 
 
 def _schema(database):

@@ -269,14 +269,22 @@ class GalleryStore(GalleryAccess):
     def _clips_of(self, database, name, with_audio=False):
         return [
             EnrolledClip(
-                *row[:4], from_blob(row[4], self.dim, self.path), row[5]
+                *row[:4], from_blob(row[4], self.dim, self.path), *row[5:]
             )
             for row in rows(
                 database,
                 self.path,
-                (str, (str, NoneType), float, float, bytes, (bytes, NoneType)),
+                (
+                    str,
+                    (str, NoneType),
+                    float,
+                    float,
+                    bytes,
+                    (bytes, NoneType),
+                    float,
+                ),
                 "SELECT digest, source, seconds, weight, embedding, "
-                "CASE WHEN ? THEN audio END "
+                "CASE WHEN ? THEN audio END, added "
                 "FROM clips JOIN people ON person = id WHERE name = ? "
                 "ORDER BY clips.rowid",
                 with_audio,

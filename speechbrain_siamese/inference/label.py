@@ -166,9 +166,9 @@ class Names:
 
     def __init__(self, gallery: Gallery | None):
         self._gallery = gallery
-        taken = {person.name for person in gallery.list()} if gallery else set()
+        self._taken = {one.name for one in gallery.list()} if gallery else set()
         names = (f"speaker {number}" for number in itertools.count(1))
-        self._free = (name for name in names if name not in taken)
+        self._free = (name for name in names if name not in self._taken)
         self._given: dict[int, Voice] = {}
 
     def of(self, number: int, embedding: np.ndarray) -> Voice:
@@ -189,12 +189,21 @@ class Names:
         if self._gallery:
             answer = self._gallery.identify_embedding(embedding, top=1)
             if answer.name:
+                self._take(answer.name)
                 return Voice(
                     answer.name, True, answer.candidates[0].probability
                 )
         if number not in self._given:
             self._given[number] = Voice(next(self._free))
         return self._given[number]
+
+    def _take(self, name: str) -> None:
+        """Number anew whose number somebody has been enrolled as meanwhile."""
+        if name not in self._taken:
+            self._taken.add(name)
+            for number, voice in self._given.items():
+                if voice.speaker == name:
+                    self._given[number] = Voice(next(self._free))
 
 
 def joined_segments(

@@ -359,11 +359,11 @@ def join_segments(segments: Iterable[Segment]) -> list[Segment]:
         last = joined[-1] if joined else None
         if (
             last
-            and last.speaker == one.speaker
+            and (last.speaker, last.enrolled) == (one.speaker, one.enrolled)
             # In whole frames, which seconds round.
             and one.start - last.end < PAUSE + 1e-6
         ):
-            joined[-1] = replace(last, end=one.end, probability=one.probability)
+            joined[-1] = replace(last, end=one.end)
         else:
             joined.append(one)
     return joined

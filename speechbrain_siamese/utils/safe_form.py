@@ -82,8 +82,9 @@ VALUES = (
 #: Those that exports of before do not have: they are None there.
 LATER = ("voice_threshold", "online_threshold")
 
-#: How those begin that are None where training could not learn them.
-_MAY_BE_ABSENT = ("normalised_", "change_", "voice_", "online_")
+#: How those begin that are None where training could not learn them, which it
+#: learns together.
+_MAY_BE_ABSENT = (("normalised_",), ("change_",), ("voice_", "online_"))
 
 #: Ranges of what decides how much memory is taken, which no shape of the
 #: weights tells; a list has at most ``MOST_ITEMS``, other numbers ``GREATEST``.
@@ -203,8 +204,7 @@ def build(config: dict, weights: Path) -> tuple[dict, dict]:
     if not isinstance(config, dict) or config.keys() != known:
         found = sorted(config) if isinstance(config, dict) else config
         raise ValueError(f"{CONFIG} has {found}, expected {sorted(known)}")
-    for name in VALUES:
-        _check_value(name, config[name])
+    _check_values(config)
     speakers = config["speakers"]
     if (
         not isinstance(speakers, list)
@@ -365,6 +365,17 @@ def _is_plain(value: object, depth: int = 2) -> bool:
     return value is None or (isinstance(value, str) and len(value) < MOST_ITEMS)
 
 
+def _check_values(config: dict) -> None:
+    for name in VALUES:
+        _check_value(name, config[name])
+    for begins in _MAY_BE_ABSENT:
+        group = [name for name in VALUES if name.startswith(begins)]
+        if len({config[name] is None for name in group}) > 1:
+            raise ValueError(
+                f"{CONFIG} has some of {', '.join(group)}, expected all or none"
+            )
+
+
 def _check_value(name: str, value: object) -> None:
     """Refuse a value that ends in an error, or in nonsense, later."""
     if name == "sample_rate":
@@ -375,7 +386,7 @@ def _check_value(name: str, value: object) -> None:
     elif name == "threshold_target":
         good = isinstance(value, str)
     else:
-        absent = value is None and name.startswith(_MAY_BE_ABSENT)
+        absent = value is None and any(map(name.startswith, _MAY_BE_ABSENT))
         numbers = value if name in _LISTS else [value]
         # A threshold may be infinite: nobody passes, or everybody.
         good = absent or (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import glob
 import hashlib
 import json
 import os
@@ -181,8 +180,13 @@ def remove_partials_of(path: str | Path) -> None:
     """
     path = Path(path)
     # With a journal of SQLite's, where it is a gallery.
-    for found in path.parent.glob(f".{glob.escape(path.name)}.*{PARTIAL}*"):
-        found.unlink(missing_ok=True)
+    own = re.compile(
+        rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}{re.escape(PARTIAL)}(-journal)?"
+    )
+    for found in path.parent.glob(f".*{PARTIAL}*"):
+        # Not of "a.b" where "a" is written.
+        if own.fullmatch(found.name):
+            found.unlink(missing_ok=True)
 
 
 def write_csv(

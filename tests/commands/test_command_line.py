@@ -161,6 +161,14 @@ def test_evaluate_prints_the_figures_of_a_list(siamese, clips, tmp_path):
     assert found["trials_similar"] == 2
     assert found["left_out"] == 0
     assert 0 <= found["eer"] <= 1
+    with trials.open("a") as file:
+        file.write("0 a1.wav nothing.wav\n")
+    code, text, errors = siamese(
+        "evaluate", "--json", f"--audio-folder={folder}", trials
+    )
+    assert code == 2
+    assert json.loads(text) == {**found, "left_out": 1}
+    assert "left out: nothing.wav: " in errors
 
 
 @pytest.mark.parametrize(
@@ -176,6 +184,10 @@ def test_evaluate_prints_the_figures_of_a_list(siamese, clips, tmp_path):
         (["verify", "{a1}"], "Missing argument"),
         (["embed", "--output={text}.npz", "nothing.wav"], "no such file"),
         (["embed", "--output={text}.npz", "/"], "/: a folder, expected"),
+        (["embed", "--output={a1}", "{b1}"], "has to end in .npz"),
+        (["verify", "{a1}", "nobody/nothing/no.wav"], "no.wav: no such file"),
+        (["changes", "--recall=7", "{text}"], "recall is 7"),
+        (["audit", "--top=-1", "."], "-1 is not in the range"),
         (["frobnicate"], "No such command"),
     ],
 )

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import unicodedata
+from dataclasses import replace
 
 import pytest
 
@@ -86,9 +87,18 @@ def test_a_name_that_can_no_longer_be_given_is_removed(
 
 def test_a_gallery_is_made_anew_for_another_model(siamese, clips, tmp_path):
     siamese("enroll", "A", clips["a1"])
+    # Of 270 bytes: too long for a file, and no file's.
+    name = "सीता" * 22
+    assert siamese("enroll", name, clips["b1"])[0] == 0
     code, text, _ = siamese("gallery", "re-enroll", tmp_path / "new.sqlite")
     assert code == 0
-    assert text.endswith("new.sqlite: 1 people\n")
+    assert text.endswith("new.sqlite: 2 people\n")
+    store = GalleryStore.any_model(tmp_path / "people.sqlite")
+    (clip,) = store.clips(name)
+    store.add("B", [replace(clip, source=None)])
+    code, _, errors = siamese("gallery", "re-enroll", tmp_path / "2.sqlite")
+    assert code == 2
+    assert "it was not kept" in errors
 
 
 def test_file_names_that_are_no_text_are_told(siamese, clips, tmp_path):

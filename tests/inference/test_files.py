@@ -83,6 +83,35 @@ def test_what_a_site_does_not_have_is_told(site, tmp_path):
         Reader().load_audio(url, savedir=tmp_path / "kept")
 
 
+def test_half_of_a_file_is_not_taken_for_all_of_it(site, tmp_path, monkeypatch):
+    address, folder, _ = site
+    write(folder / "x.wav", 0.5)
+    fetch = files.fetch
+
+    def cut(name, source, savedir):
+        path = Path(savedir) / name
+        path.write_bytes((folder / "x.wav").read_bytes()[:3000])
+        raise OSError("the connection was cut")
+
+    kept = tmp_path / "kept"
+    monkeypatch.setattr(files, "fetch", cut)
+    with pytest.raises(ValueError, match="the connection was cut"):
+        Reader().load_audio(f"{address}/x.wav", savedir=kept)
+    assert [*kept.iterdir()] == []
+    monkeypatch.setattr(files, "fetch", fetch)
+    sound = Reader().load_audio(f"{address}/x.wav", savedir=kept)
+    assert len(sound) == RATE
+
+
+def test_what_is_fetched_need_not_be_kept(site, tmp_path, monkeypatch):
+    address, folder, _ = site
+    write(folder / "x.wav", 0.5)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert len(Reader().load_audio(f"{address}/x.wav")) == RATE
+    assert [*Path().iterdir()] == []
+
+
 def test_a_missing_text_of_three_parts_is_asked_for_at_the_hub(asked):
     with pytest.raises(
         ValueError,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -33,6 +35,34 @@ def test_a_voice_is_the_weighted_mean_over_all_calls(store):
     names, voices, _ = store.voices()
     assert names == ["sita"]
     assert voices == pytest.approx(np.array([[0.6, 0.8]]))
+
+
+def test_a_gallery_whose_making_was_killed_is_made(tmp_path):
+    """Half of it is in the file, and a journal that takes it back."""
+    path = tmp_path / "people.sqlite"
+    script = (
+        "import os, sqlite3, sys\n"
+        "database = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "database.execute('PRAGMA cache_size = 1')\n"
+        "database.execute('BEGIN IMMEDIATE')\n"
+        "database.execute('CREATE TABLE model (fingerprint)')\n"
+        "database.execute('INSERT INTO model VALUES (zeroblob(100000))')\n"
+        "os._exit(0)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, path], check=True)
+    assert path.stat().st_size
+    assert (tmp_path / "people.sqlite-journal").stat().st_size
+    store = GalleryStore(path, "f1", 2)
+    store.add("sita", [clip("1")])
+    assert GalleryStore.any_model(path).people() == [Person("sita", 1, 5.0)]
+
+
+def test_an_empty_file_is_no_gallery_yet(tmp_path):
+    path = tmp_path / "people.sqlite"
+    path.touch()
+    with pytest.raises(GalleryError, match="is empty, expected a gallery"):
+        GalleryStore.any_model(path)
+    assert GalleryStore(path, "f1", 2).people() == []
 
 
 def test_a_clip_counts_once(store):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechbrain_siamese.inference import embeddings
+from speechbrain_siamese.inference import clips, embeddings
 from speechbrain_siamese.inference.clips import MOST_SAMPLES, from_flac
 from speechbrain_siamese.inference.speaker import SiameseRecognition
 
@@ -80,3 +80,24 @@ def test_a_long_file_among_many_goes_block_by_block(
     assert len(whole) == 1
     for path, embedding in zip(files, expected, strict=True):
         np.testing.assert_allclose(found[str(path)], embedding, atol=1e-4)
+
+
+def test_a_long_waveform_goes_block_by_block(trained, tiny, monkeypatch):
+    model = SiameseRecognition.from_pretrained(trained / "export")
+    wave = tiny.voice(1, 9, 9.0)
+    expected = clips.embed_clip(model, wave)
+    monkeypatch.setattr(clips, "BLOCK", 2.0)
+    monkeypatch.setattr(model, "encode_batch", None)
+    found = clips.embed_clip(model, wave)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_more_than_can_be_kept_is_not_read_to_its_end(
+    trained, tiny, tmp_path, monkeypatch
+):
+    model = SiameseRecognition.from_pretrained(trained / "export")
+    long = tiny.write(tmp_path / "long.wav", tiny.voice(1, 9, 9.0))
+    monkeypatch.setattr(clips, "MOST_SAMPLES", RATE)
+    monkeypatch.setattr(clips, "embed_clip", None)
+    with pytest.raises(ValueError, match="enroll it without keep_audio"):
+        clips.clip_to_enroll(model, long, keep_audio=True)

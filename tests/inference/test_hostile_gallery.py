@@ -52,6 +52,27 @@ def test_the_same_gallery_unspoilt_is_used(spoilt):
     use(spoilt())
 
 
+def test_a_gallery_that_is_replaced_while_it_is_open_is_looked_at(spoilt):
+    """Before a trigger in it runs, or what a newer version keeps is lost."""
+    store = GalleryStore.any_model(spoilt())
+    for statement, message in (
+        (
+            "CREATE TRIGGER gone AFTER INSERT ON people "
+            "BEGIN DELETE FROM people; END",
+            "it differs in gone",
+        ),
+        ("PRAGMA user_version = 99", "a gallery of format 99"),
+    ):
+        with sqlite3.connect(store.path) as database:
+            database.execute(statement)
+        database.close()
+        with pytest.raises(GalleryError, match=message):
+            store.add("ram", [EnrolledClip("2", None, 5.0, 1.0, EAST)])
+    with sqlite3.connect(store.path) as database:
+        names = database.execute("SELECT name FROM people").fetchall()
+    assert names == [("sita",)]
+
+
 @pytest.mark.parametrize(
     "statement, message",
     [

@@ -10,6 +10,11 @@ import pytest
 import soundfile
 import torch
 
+from speechbrain_siamese.inference.enrolled import Person
+from speechbrain_siamese.inference.identification import (
+    Candidate,
+    Identification,
+)
 from speechbrain_siamese.inference.label import (
     Names,
     Voice,
@@ -217,6 +222,41 @@ def test_without_a_gallery_voices_have_numbers():
     told = [one.speaker for one in found]
     assert told == ["speaker 1", "speaker 2", "speaker 1"]
     assert not any(one.enrolled for one in found)
+
+
+def test_nobody_else_has_the_number_of_somebody_enrolled_meanwhile():
+    class Gallery:
+        """Whoever is enrolled is heard in ones, nobody in zeros."""
+
+        def __init__(self):
+            self.names = []
+
+        def list(self):
+            return [Person(name, 1, 5.0) for name in self.names]
+
+        def identify_embedding(self, embedding, top):
+            assert top == 1
+            best = Candidate(self.names[0], 0.9, None, 0.9)
+            known = embedding[0] == 1
+            return Identification(best.name if known else None, [best], 0.1)
+
+    gallery = Gallery()
+    gallery.names = ["sita"]
+    names = Names(gallery)
+    stranger, other = np.zeros(3), np.ones(3)
+    assert names.of(0, stranger).speaker == "speaker 1"
+    gallery.names = ["speaker 1"]
+    found = [names.of(1, other), names.of(0, stranger), names.of(2, stranger)]
+    told = [(one.speaker, one.enrolled) for one in found]
+    assert told == [
+        ("speaker 1", True),
+        ("speaker 2", False),
+        ("speaker 3", False),
+    ]
+    one = Segment(0, 1, "speaker 1", True, 0.9)
+    assert len(join_segments([one, Segment(1, 2, "speaker 1")])) == 2
+    (both,) = join_segments([one, Segment(1, 2, "speaker 1", True, 0.6)])
+    assert both == Segment(0, 2, "speaker 1", True, 0.9)
 
 
 def test_bad_files_and_settings(model, talk, tiny, tmp_path, monkeypatch):

@@ -116,6 +116,7 @@ MODEL = ["embedding_model", "arguments"]
         (["sample_rate"], 0, "sample_rate is 0"),
         (["measure"], "x", "measure is x"),
         (["threshold"], float("nan"), "threshold is nan"),
+        (["voice_threshold"], None, "expected all or none"),
     ],
 )
 def test_a_configuration_that_would_fail_later_is_refused(
