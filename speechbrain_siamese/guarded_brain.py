@@ -44,7 +44,11 @@ class GuardedBrain(sb.Brain):
             value
             for module in self.modules.modules()
             if isinstance(module, _NormBase)
-            for value in (module.running_mean, module.running_var)
+            for value in (
+                module.running_mean,
+                module.running_var,
+                module.num_batches_tracked,
+            )
             if value is not None
         ]
         self._norms_before = [value.clone() for value in self._norms]

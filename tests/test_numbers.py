@@ -78,22 +78,25 @@ def test_a_batch_that_is_not_finite_spoils_no_weight(bad, caplog):
     assert "the step is left out" in caplog.text
 
 
-def test_a_batch_that_is_not_finite_spoils_no_running_mean():
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_a_batch_that_is_not_finite_spoils_no_running_mean(momentum):
+    """Nor does it count where all batches weigh the same."""
     other = [3.0, 1.0]
     brains = [
         fit(Line, rows, batch=2, line=torch.nn.Sequential(norm, scale))
-        for rows in ([GOOD, other, BAD, GOOD], [GOOD, other])
-        for norm, scale in [(torch.nn.BatchNorm1d(1), torch.nn.Linear(1, 1))]
+        for rows in (
+            [GOOD, other, BAD, GOOD, GOOD, other],
+            [GOOD, other, GOOD, other],
+        )
+        for norm, scale in [
+            (
+                torch.nn.BatchNorm1d(1, momentum=momentum),
+                torch.nn.Linear(1, 1),
+            )
+        ]
     ]
-    spoilt, whole = (
-        {
-            name: value
-            for name, value in brain.modules.named_buffers()
-            if "running" in name
-        }
-        for brain in brains
-    )
-    assert spoilt.keys() == whole.keys() and len(whole) == 2
+    spoilt, whole = (dict(brain.modules.named_buffers()) for brain in brains)
+    assert spoilt.keys() == whole.keys() and len(whole) == 3
     for name, value in whole.items():
         assert torch.equal(spoilt[name], value)
 

@@ -21,8 +21,10 @@ class SomeClips(torch.nn.Module):
     augmentation : torch.nn.Module
         Any of SpeechBrain's that keep the length, or ours.
     share : float
-        Share of the clips, 0 to 1; rounded to whole clips, so that each batch
-        costs the same.
+        Share of the clips, 0 to 1. Of a batch in which that is no whole number
+        the next higher or lower one is drawn, so that small batches get as
+        many in the long run; not one alone of several, for which voices of the
+        batch could be no noise.
 
     Raises
     ------
@@ -61,7 +63,10 @@ class SomeClips(torch.nn.Module):
         torch.Tensor
             (batch, time), in the order of ``waveforms``, which stays as it is.
         """
-        count = round(self.share * len(waveforms))
+        wanted = self.share * len(waveforms)
+        # One alone would have nobody to be mixed with.
+        least = 2 if 0 < wanted < 2 <= len(waveforms) else 1
+        count = least * int(wanted / least + float(torch.rand(())))
         if not count:
             return waveforms
         drawn = torch.randperm(len(waveforms))[:count].to(waveforms.device)

@@ -178,15 +178,23 @@ def split_sessions(
 def _held_out_speakers(
     shuffled: list[str], settings: SplitSettings
 ) -> tuple[set[str], set[str]]:
-    """Validation and test speakers: two at least, four stay for training."""
+    """Validation and test speakers: two at least, four stay for training.
+
+    Where so many cannot be spared, fewer are held out.
+    """
     counts = [
         max(2, round(share * len(shuffled))) if share else 0
         for share in (settings.valid_speakers, settings.test_speakers)
     ]
-    spare = len(shuffled) - 4
-    valid = counts[0] if counts[0] <= spare else 0
-    test = counts[1] if valid + counts[1] <= spare else 0
+    spare = max(0, len(shuffled) - 4)
+    valid = _at_least_two(min(counts[0], spare))
+    test = _at_least_two(min(counts[1], spare - valid))
     return set(shuffled[:valid]), set(shuffled[valid : valid + test])
+
+
+def _at_least_two(count: int) -> int:
+    """One speaker alone has nobody to be told from."""
+    return count if count > 1 else 0
 
 
 def _held_out_sessions(

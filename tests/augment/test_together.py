@@ -35,7 +35,7 @@ def augment() -> Augmenter:
 
 @pytest.fixture
 def clips() -> torch.Tensor:
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     return 0.1 * torch.randn(16, 8000)
 
 

@@ -226,6 +226,24 @@ def test_enough_people_spare_some_who_never_train(speakers, valid, test):
 
 
 @pytest.mark.parametrize(
+    ("speakers", "shares", "valid", "test"),
+    [
+        (7, {"valid_speakers": 0.5, "test_speakers": 0.0}, 3, 0),
+        (10, {"valid_speakers": 0.2, "test_speakers": 0.5}, 2, 4),
+        (9, {"valid_speakers": 0.5, "test_speakers": 0.5}, 4, 0),
+    ],
+)
+def test_shares_that_leave_too_few_to_train_are_cut(
+    speakers, shares, valid, test
+):
+    settings = SplitSettings(**{**SHARES, **shares})
+    found = roles_of(split(corpus(speakers), settings=settings))
+    assert len(found["valid"]) == valid
+    assert len(found.get("speaker", ())) == test
+    assert len(found["train"]) >= 4
+
+
+@pytest.mark.parametrize(
     ("speakers", "sessions", "held"),
     # Of 34, 28 train: a quarter is 7. Two at least where there are two.
     [(34, 2, 7), (34, 1, 0), (8, 2, 2), (2, 2, 2), (5, 3, 2)],
