@@ -172,6 +172,30 @@ def new_name(module: str) -> str:
     return MOVED.get(own) or ".".join(filter(None, (LOCAL, own)))
 
 
+def without_strict(source: str) -> str:
+    """A module as Python 3.8 takes it, whose ``zip()`` has no ``strict``."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "zip"
+        and node.keywords
+    ]
+    lines = [line.encode() for line in source.splitlines(keepends=True)]
+    # From the last on: places before it stay what they were.
+    for call in sorted(calls, key=_end_of, reverse=True):
+        before, word = call.args[-1], call.keywords[0].value
+        first, last = before.end_lineno - 1, word.end_lineno - 1
+        kept = lines[first][: before.end_col_offset]
+        rest = lines[last][word.end_col_offset :]
+        lines[first : last + 1] = [b""] * (last - first) + [kept + rest]
+    return b"".join(lines).decode()
+
+
+def _end_of(node: ast.AST) -> tuple[int, int]:
+    return node.end_lineno, node.end_col_offset
+
+
 def rewritten(text: str, known: Iterable[str]) -> str:
     """A text with the names that things have in the checkout."""
     for pattern, other in SAID.items():
@@ -182,14 +206,19 @@ def rewritten(text: str, known: Iterable[str]) -> str:
         text,
     )
 
-    # SpeechBrain still runs with Python 3.8, whose zip() takes no such thing.
-    text = re.sub(r",\s*strict=True,?(\s*\))", r"\1", text)
-
     def other_name(match: re.Match) -> str:
         module, rest = split_name(match.group(), known)
         return new_name(module) + rest
 
     return re.sub(rf"\b{PACKAGE}\b(?:\.\w+)*", other_name, text)
+
+
+def moved(path: Path, known: Iterable[str]) -> bytes:
+    """What a file of ours is in the checkout."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        text = without_strict(text)
+    return rewritten(text, known).encode()
 
 
 def target_of(module: str, path: Path) -> Path:
@@ -209,8 +238,7 @@ def contribution() -> Iterator[tuple[Path, bytes]]:
     parts = needed()
     check_layers(parts)
     for module, path in parts.items():
-        text = rewritten(path.read_text(encoding="utf-8"), known)
-        yield target_of(module, path), text.encode()
+        yield target_of(module, path), moved(path, known)
     pages = ROOT / PACKAGE / "pages"
     code = "".join(path.read_text(encoding="utf-8") for path in parts.values())
     shown = {path.name for path in pages.glob("*.jinja") if path.name in code}
@@ -220,15 +248,13 @@ def contribution() -> Iterator[tuple[Path, bytes]]:
             place = RECIPE / "SpeakerRec" / LOCAL / "pages"
             yield place / path.relative_to(pages), path.read_bytes()
     for script, target in SCRIPTS.items():
-        text = (ROOT / RECIPE / script).read_text(encoding="utf-8")
-        yield RECIPE / target, rewritten(text, known).encode()
+        yield RECIPE / target, moved(ROOT / RECIPE / script, known)
     for path in yaml_files():
-        text = rewritten(path.read_text(encoding="utf-8"), known)
-        yield RECIPE / "SpeakerRec" / "hparams" / path.name, text.encode()
+        place = RECIPE / "SpeakerRec" / "hparams" / path.name
+        yield place, moved(path, known)
     for test, target in TESTS.items():
-        text = (ROOT / "tests" / test).read_text(encoding="utf-8")
         place = Path("tests/unittests") / target
-        yield place, rewritten(text, known).encode()
+        yield place, moved(ROOT / "tests" / test, known)
     yield (
         RECIPE / "SpeakerRec" / "extra_requirements.txt",
         extra_requirements().encode(),
