@@ -56,10 +56,10 @@ MINERS = "pytorch_metric_learning.miners"
 CHOICES = {
     "recommended": [],
     "full DenseNet121": ["--growth_rate=32", "--blocks=[6,12,24,16]"],
-    # About as many multiply-adds in fewer and larger steps.
+    # More multiply-adds, but in fewer and larger steps.
     "short trunk": ["--growth_rate=48", "--blocks=[2,4,6,4]"],
-    "half the layers": ["--blocks=[2,4,8,6]"],
-    "a quarter of the layers": ["--blocks=[1,2,4,3]"],
+    "twice the layers": ["--blocks=[4,8,16,12]"],
+    "half the layers": ["--blocks=[1,2,4,3]"],
     "hard pairs": [
         f"--compute_cost=!new:{TRIED}.Mined",
         f"--miner=!new:{MINERS}.MultiSimilarityMiner",
@@ -104,12 +104,21 @@ CHOICES = {
     ],
 }
 
-#: Recorded before, each with its command and its commit: cepstra's correlations
+#: Recorded before, each with its command and its commit: the trunk had twice
+#: the layers; cepstra's correlations
 #: stood in the place of their covariance's root; the DenseNet had the speeds of
 #: the statistics, as other speakers; statistics_weight was 4; a linear map of
 #: the statistics was trained as the DenseNet is; there were none, on both
 #: cores.
 BEFORE = (
+    "classifier alone, twice the layers",
+    "pairs alone, twice the layers",
+    "long speakers first, twice the layers",
+    "speeds as speakers, twice the layers",
+    "codecs, twice the layers",
+    "teacher x 10, twice the layers",
+    "hard pairs, twice the layers",
+    "memory, twice the layers",
     "correlations",
     "hard pairs, speeds as speakers",
     "memory, speeds as speakers",
@@ -219,7 +228,7 @@ def parts_eer(export: Path, prepared: Path) -> dict[str, float]:
 def table(runs: dict[str, list[dict]]) -> dict:
     """Print the table; returns the figures."""
     print(
-        "choice                              seed   steps  epochs"
+        "choice                                 seed   steps  epochs"
         "  EER at the end  least EER  DenseNet's  without it  loss"
     )
     figures: dict[str, dict[str, dict[int, float]]] = {}
@@ -236,7 +245,7 @@ def table(runs: dict[str, list[dict]]) -> dict:
                 for part in parts
             )
             print(
-                f"{name:<36}{own['seed']:<7}{own['steps']:5}"
+                f"{name:<39}{own['seed']:<7}{own['steps']:5}"
                 f"{len(own['valid_eer']):8}{100 * end:14.1f} %"
                 f"{100 * min(own['valid_eer']):9.1f} %{alone}"
                 f"{own['train_loss'][-1]:6.2f}"

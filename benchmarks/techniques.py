@@ -20,7 +20,7 @@ from speechbrain_siamese.lobes.ensemble import DenseNetEnsemble
 from speechbrain_siamese.nnet.losses import ContrastiveLoss
 
 #: Sizes that hparams/siamese.yaml has.
-EMBEDDING, GROWTH, BLOCKS, WINDOW, RATE = 192, 16, (4, 8, 16, 12), 2.0, 16000
+EMBEDDING, GROWTH, BLOCKS, WINDOW, RATE = 192, 16, (2, 4, 8, 6), 2.0, 16000
 
 
 class MarginsPerSide(ContrastiveLoss):
