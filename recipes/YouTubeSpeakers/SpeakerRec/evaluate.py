@@ -23,6 +23,7 @@ from speechbrain.inference.speaker import SpeakerRecognition
 from speechbrain.utils.logger import get_logger
 
 import speechbrain_siamese
+from speechbrain_siamese.dataio.preparation import prepared_fingerprint
 from speechbrain_siamese.dataio.splits import QUESTIONS
 from speechbrain_siamese.dataio.trial_sets import (
     folder_trials,
@@ -61,11 +62,7 @@ from speechbrain_siamese.utils.peak_memory import peak_megabytes
 from speechbrain_siamese.utils.plots import plot_distances
 from speechbrain_siamese.utils.ranges import check_range
 from speechbrain_siamese.utils.report import MEANING, write_metrics
-from speechbrain_siamese.utils.resume import (
-    DATA,
-    noted_traits,
-    prepared_fingerprint,
-)
+from speechbrain_siamese.utils.resume import DATA, noted_traits
 from speechbrain_siamese.utils.whole_file import (
     remove_partials,
     remove_partials_of,
