@@ -178,7 +178,7 @@ def without_strict(source: str) -> str:
         node
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Call)
-        and ast.unparse(node.func) == "zip"
+        and getattr(node.func, "id", None) == "zip"
         and node.keywords
     ]
     lines = [line.encode() for line in source.splitlines(keepends=True)]

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from speechbrain_siamese.command_line import main
+from speechbrain_siamese.inference import files
 from speechbrain_siamese.lobes.densenet import DenseNetEncoder
 from speechbrain_siamese.lobes.features import LogMel
 
@@ -185,7 +186,6 @@ def test_evaluate_prints_the_figures_of_a_list(siamese, clips, tmp_path):
         (["embed", "--output={text}.npz", "nothing.wav"], "no such file"),
         (["embed", "--output={text}.npz", "/"], "/: a folder, expected"),
         (["embed", "--output={a1}", "{b1}"], "has to end in .npz"),
-        (["verify", "{a1}", "nobody/nothing/no.wav"], "no.wav: no such file"),
         (["changes", "--recall=7", "{text}"], "recall is 7"),
         (["audit", "--top=-1", "."], "-1 is not in the range"),
         (["frobnicate"], "No such command"),
@@ -201,6 +201,14 @@ def test_errors_are_told_in_one_line(
     assert code == 2
     assert message in errors.splitlines()[-1]
     assert "Traceback" not in errors
+
+
+def test_a_mistyped_file_is_asked_for_nowhere(siamese, clips, monkeypatch):
+    monkeypatch.setattr(files, "fetch", None)
+    code, _, errors = siamese("verify", clips["a1"], "nobody/nothing/no.wav")
+    assert code == 2
+    assert "no.wav: no such file" in errors
+    assert "hub" not in errors
 
 
 def test_an_export_without_the_safe_form_needs_trust(
