@@ -127,7 +127,7 @@ def main() -> None:
     options = parser.parse_args()
     model = SiameseRecognition.from_hparams(source=options.source)
     unseen = unseen_people(options.data)
-    embeddings, unusable = model.embed_files(
+    embeddings, unusable = model.voices_of_files(
         [path for name in unseen for path in clip_paths(options.data, name)]
     )
     for path, reason in unusable.items():

@@ -18,6 +18,7 @@ from speechbrain_siamese.dataio.draws import WindowSampler
 from speechbrain_siamese.dataio.trial_names import trial_name
 from speechbrain_siamese.dataio.trial_table import TrialTable
 from speechbrain_siamese.global_batch import GlobalBatchBrain, seed_step
+from speechbrain_siamese.lobes.densenet import DenseNetEncoder
 from speechbrain_siamese.lobes.features import subtract_mean
 from speechbrain_siamese.nnet.gather import gather_batch
 from speechbrain_siamese.nnet.losses import all_pairs
@@ -78,7 +79,8 @@ class SiameseBrain(GlobalBatchBrain):
         batch = batch.to(self.device)
         wavs, lengths = batch.sig
         if stage != sb.Stage.TRAIN:
-            return self.encode(wavs, lengths)
+            means, self._counts = self.encode(wavs, lengths)
+            return means
         lengths = torch.ones_like(lengths)
         feats = self.modules.compute_features(self._augmented(wavs, lengths))
         # What is frozen hears what it hears at inference.
@@ -106,7 +108,9 @@ class SiameseBrain(GlobalBatchBrain):
                 wavs, _ = self.hparams.wav_augment(wavs, lengths)
         return wavs
 
-    def encode(self, wavs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    def encode(
+        self, wavs: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Encode waveforms as inference does.
 
         Arguments
@@ -118,11 +122,19 @@ class SiameseBrain(GlobalBatchBrain):
 
         Returns
         -------
-        torch.Tensor
-            Embeddings, (batch, 1, dim).
+        means : torch.Tensor
+            Embeddings, (batch, 1, dim); of our encoders, whose windows' are of
+            length 1, the mean over windows.
+        counts : torch.Tensor
+            How many windows each is the mean of, (batch,).
         """
+        encoder = self.raw_modules.embedding_model
         feats = self.features(wavs, lengths)
-        return self._embed(self.raw_modules.embedding_model, feats, lengths)
+        cosine = self.hparams.measure == "cosine"
+        if cosine and isinstance(encoder, DenseNetEncoder):
+            return encoder.mean_embeddings(feats)
+        whole = self._embed(encoder, feats, lengths)
+        return whole, torch.ones(len(whole))
 
     def features(
         self, wavs: torch.Tensor, lengths: torch.Tensor
@@ -160,10 +172,14 @@ class SiameseBrain(GlobalBatchBrain):
         """
         embeddings = predictions.squeeze(1)
         if stage != sb.Stage.TRAIN:
-            for wav, embedding in zip(
-                batch.wav, embeddings.float().cpu(), strict=True
+            for wav, embedding, count in zip(
+                batch.wav,
+                embeddings.float().cpu(),
+                self._counts.tolist(),
+                strict=True,
             ):
                 self.embeddings[trial_name(wav)] = embedding
+                self.counts[trial_name(wav)] = count
             return torch.zeros((), device=self.device)
         # Half precision would lose the small distances that matter most.
         embeddings = gather_batch(embeddings.float())
@@ -272,6 +288,7 @@ class SiameseBrain(GlobalBatchBrain):
         """Forget the embeddings of the stage before."""
         del epoch
         self.embeddings: dict[str, torch.Tensor] = {}
+        self.counts: dict[str, float] = {}
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Score the trials, log, draw, and keep the checkpoint."""
@@ -343,6 +360,10 @@ class SiameseBrain(GlobalBatchBrain):
         """The stage's embeddings of ``table.names``, (utterances, dim)."""
         return torch.stack([self.embeddings[name] for name in table.names])
 
+    def counts_of(self, table: TrialTable) -> torch.Tensor:
+        """How many windows they are the means of, (utterances,)."""
+        return torch.tensor([self.counts[name] for name in table.names])
+
     def best_figures(self) -> dict:
         """Figures of the epoch that was kept, as the history has them."""
         return next(
@@ -387,7 +408,7 @@ class SiameseBrain(GlobalBatchBrain):
             wavs = batch.to(self.device).sig.data
             # They are drawn longer than a window, for the speeds of training.
             wavs = wavs[:, : self.hparams.window_samples]
-            embeddings = self.encode(wavs, torch.ones(len(wavs)).to(wavs))
+            embeddings, _ = self.encode(wavs, torch.ones(len(wavs)).to(wavs))
             found.append(embeddings.squeeze(1).cpu())
         return torch.cat(found).unflatten(0, (-1, clips)).mean(dim=1)
 

@@ -9,13 +9,21 @@ from pathlib import Path
 from speechbrain_siamese.core import SiameseBrain
 from speechbrain_siamese.dataio.datasets import WindowDataset
 from speechbrain_siamese.dataio.trial_names import speakers_of
-from speechbrain_siamese.processing.score_norm import Cohort
+from speechbrain_siamese.processing.score_norm import Cohort, voices_of
+from speechbrain_siamese.processing.scoring import product_scores
 from speechbrain_siamese.utils.collapse import collapsed_epochs
-from speechbrain_siamese.utils.decision import Decision, choose_decision
+from speechbrain_siamese.utils.decision import (
+    Decision,
+    NormalisedDecision,
+    choose_decision,
+)
 from speechbrain_siamese.utils.earlier_model import earlier_people, old_and_new
 from speechbrain_siamese.utils.epoch_report import figures_of
 from speechbrain_siamese.utils.metrics import eer
 from speechbrain_siamese.utils.report import measure, measure_questions
+
+#: Mean cosine between windows of one voice, at least.
+LEAST_LIKENESS = 0.01
 
 #: Settings that the report tells, where the design has them.
 _TOLD = (
@@ -36,7 +44,7 @@ _TOLD = (
 
 def choose_decisions(
     brain: SiameseBrain, cohort: Cohort
-) -> tuple[Decision, Decision | None]:
+) -> tuple[Decision, NormalisedDecision | None]:
     """Choose what scores mean on the validation trials.
 
     Arguments
@@ -50,19 +58,23 @@ def choose_decisions(
     -------
     decision : Decision
         Of scores.
-    normalised : Decision or None
-        Of AS-norm scores; None where the cohort is too small, or scores are
-        no cosines.
+    normalised : NormalisedDecision or None
+        Of normalised scores; None where scores are no cosines.
     """
     valid, target = brain.trials["valid"], brain.hparams.threshold_target
-    scores = brain.score(valid)
-    decision = choose_decision(scores, valid.labels, target)
-    if not cohort.usable or brain.hparams.measure != "cosine":
+    decision = choose_decision(brain.score(valid), valid.labels, target)
+    if brain.hparams.measure != "cosine":
         return decision, None
+    means, counts = brain.embeddings_of(valid), brain.counts_of(valid)
+    same = valid.labels == 1
+    alike = product_scores(means, valid.enrol[same], valid.test[same])
+    # A model that has learnt nothing has voices, too.
+    likeness = max(float(alike.mean()), LEAST_LIKENESS)
     scores = cohort.normalised(
-        scores, brain.embeddings_of(valid), valid.enrol, valid.test
+        voices_of(means, counts, likeness), valid.enrol, valid.test
     )
-    return decision, choose_decision(scores, valid.labels, target)
+    chosen = choose_decision(scores, valid.labels, target)
+    return decision, NormalisedDecision(**vars(chosen), likeness=likeness)
 
 
 def training_report(

@@ -314,7 +314,7 @@ def test_every_mistake_is_told(tiny, trained, tiny_data, tmp_path):
     lines = [
         line
         for line in text.splitlines()
-        if not line.startswith(("threshold:", "normalised_threshold"))
+        if not line.startswith(("threshold:", "norm_threshold"))
     ]
     (bare / "hyperparams.yaml").write_text("\n".join(lines))
     mistakes = [

@@ -99,20 +99,20 @@ def identify(source, trust, gallery_path, as_json, top, threshold, files):
         raise ValueError(
             f"nobody is enrolled in {gallery_path}: enroll someone first"
         )
-    embeddings, unusable = model.embed_files(files)
+    means, unusable = model.voices_of_files(files)
     code = 2 if unusable else 0
     for path in dict.fromkeys(files):
         if path in unusable:
             tell_left_out(path, unusable[path], as_json)
             continue
-        found = gallery.identify_embedding(embeddings[path], top, threshold)
+        found = gallery.identify_embedding(means[path], top, threshold)
         lines = [f"{path}: {found.name or 'unknown'}"] + [
             f"  {one.name}: {100 * one.probability:.1f} %, "
             f"score {one.score:.3f}"
             + (
                 ""
                 if one.normalised is None
-                else f", normalised {one.normalised:.2f}"
+                else f", normalised {one.normalised:.3f}"
             )
             for one in found.candidates
         ]

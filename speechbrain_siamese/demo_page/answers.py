@@ -79,10 +79,12 @@ def compare(
     sounds = [sound_of(one, rate, CLIP) for one in (first, second)]
     with told_by_name(first, second):
         found = model.compare_files(first.path, second.path)
+    by = model.normalised_decision
     return render_page(
         "demo_comparison.html.jinja",
         found=found,
-        threshold=model.decision.threshold,
+        score=found.score if by is None else found.normalised,
+        threshold=(by or model.decision).threshold,
         clips=[
             _shown(one, sound, rate)
             for one, sound in zip((first, second), sounds, strict=True)

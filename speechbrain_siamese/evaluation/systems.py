@@ -115,7 +115,7 @@ class EmbeddingSystem:
 
 
 class NormalisedSystem:
-    """The same with scores normalised by a cohort (AS-norm).
+    """The same with scores that are normalised, as our class decides.
 
     Arguments
     ---------
@@ -127,11 +127,8 @@ class NormalisedSystem:
     kind = None
 
     def __init__(self, base: EmbeddingSystem, cohort: Cohort):
-        self.name, self.base, self.cohort = (
-            f"{base.name}, AS-norm",
-            base,
-            cohort,
-        )
+        self.name = f"{base.name}, normalised"
+        self.base, self.cohort = base, cohort
 
     def prepare(self, paths: Sequence[Path]) -> dict[Path, str]:
         """Nothing to do.
@@ -160,7 +157,6 @@ class NormalisedSystem:
             (trials,)
         """
         return self.cohort.normalised(
-            self.base.scores(trials),
             self.base.embeddings(trials.paths),
             trials.table.enrol,
             trials.table.test,

@@ -56,7 +56,7 @@ def embed_clip(model: SiameseRecognition, clip: Clip) -> torch.Tensor:
     Returns
     -------
     torch.Tensor
-        Of length 1, (dim,), on the CPU.
+        As of ``SiameseRecognition.encode_voices``, (dim,), on the CPU.
 
     Raises
     ------
@@ -67,11 +67,11 @@ def embed_clip(model: SiameseRecognition, clip: Clip) -> torch.Tensor:
     if is_waveform(clip):
         embedding = _embed_samples(model, mono_samples(clip))
     else:
-        embedding = model.embed_file(clip)
+        embedding = model.voice_of_file(clip)
     embedding = embedding.flatten().cpu()
     if not embedding.isfinite().all():
         raise ValueError("its embedding is not finite")
-    return torch.nn.functional.normalize(embedding, dim=0)
+    return embedding
 
 
 def _embed_samples(
@@ -81,7 +81,7 @@ def _embed_samples(
     block = round(BLOCK * model.audio_normalizer.sample_rate)
     if len(samples) <= block or not batches_exactly(model):
         wave = torch.from_numpy(samples)
-        return model.encode_batch(wave[None].to(model.device))
+        return model.encode_voices(wave[None].to(model.device))
     model.mods.eval()
     starts = range(0, len(samples), block)
     with model.inference_ctx:
@@ -91,7 +91,8 @@ def _embed_samples(
             model.mods.embedding_model,
             model.device,
         )
-        return embed_in_blocks(speech, model.mods.embedding_model)
+        mean, count = embed_in_blocks(speech, model.mods.embedding_model)
+        return model.as_voices(mean, torch.tensor([count]).to(mean))
 
 
 def clip_to_enroll(

@@ -141,7 +141,8 @@ def embed_files(
     Returns
     -------
     dict of (float or None) : torch.Tensor
-        Of each cut, (files, dim); NaN where there is none.
+        Of each cut, (files, dim); NaN where there is none. Those of our models
+        are means of windows, as of ``encode_voices``.
     dict of int : str
         Positions of the files that cannot be embedded as a whole, with the
         reason.
@@ -161,7 +162,7 @@ def embed_files(
 
     # What is longer goes block by block: a file of a megabyte may hold days.
     most = None
-    in_blocks = batches_exactly(model) and hasattr(model, "embed_file")
+    in_blocks = batches_exactly(model) and hasattr(model, "voice_of_file")
     if in_blocks and tuple(cuts) == (None,):
         most = WAITING_SECONDS * queue.rate
 
@@ -272,7 +273,7 @@ class _Queue:
             self.add(torch.from_numpy(samples), keys)
             return
         # Alone and as a whole, in memory that its length does not tell.
-        embedding = self.model.embed_file(path).flatten().float().cpu()
+        embedding = self.model.voice_of_file(path).flatten().float().cpu()
         if not embedding.isfinite().all():
             raise ValueError("its embedding is not finite: it may be silent")
         self.found[keys[None]] = embedding.numpy()
@@ -332,13 +333,15 @@ class _Queue:
 
 @torch.no_grad()
 def _embed(model, clips):
-    """Embeddings of waveforms, float32, (clips, dim)."""
+    """Embeddings of waveforms, or means, float32, (clips, dim)."""
     if not clips:
         return np.zeros((0, 0), dtype=np.float32)
     wavs = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
     lengths = [len(clip) / wavs.shape[1] for clip in clips]
     told = (torch.tensor(lengths),) if len(clips) > 1 else ()
-    found = model.encode_batch(wavs.to(model.device), *told).flatten(1)
+    # SpeechBrain's classes have embeddings alone.
+    encode = getattr(model, "encode_voices", model.encode_batch)
+    found = encode(wavs.to(model.device), *told).flatten(1)
     if not found.isfinite().all():
         raise ValueError("its embedding is not finite: it may be silent")
     return found.float().cpu().numpy()

@@ -27,7 +27,7 @@ class EnrolledClip:
     weight : float
         What it counts in the person's mean.
     embedding : np.ndarray
-        (dim,), float32, of length 1.
+        (dim,), float32; as ``encode_voices`` gives it.
     audio : bytes or None
         A FLAC file, where it was kept and is asked for.
     added : float or None
@@ -62,7 +62,7 @@ class Person:
 
 
 def weighted_voice(clips: Sequence[EnrolledClip]) -> np.ndarray:
-    """Mean direction of a person's clips.
+    """Weighted mean of a person's clips.
 
     Arguments
     ---------
@@ -72,7 +72,7 @@ def weighted_voice(clips: Sequence[EnrolledClip]) -> np.ndarray:
     Returns
     -------
     np.ndarray
-        (dim,), float32, of length 1.
+        (dim,), float32.
 
     Example
     -------
@@ -82,10 +82,13 @@ def weighted_voice(clips: Sequence[EnrolledClip]) -> np.ndarray:
     ...     EnrolledClip("2", None, 9.0, 4.0, north),
     ... ]
     >>> weighted_voice(clips)
-    array([0.6, 0.8], dtype=float32)
+    array([0.42857143, 0.5714286 ], dtype=float32)
     """
-    total = sum(clip.weight * clip.embedding.astype(float) for clip in clips)
-    return (total / max(np.linalg.norm(total), 1e-12)).astype(np.float32)
+    return np.average(
+        [clip.embedding for clip in clips],
+        axis=0,
+        weights=[clip.weight for clip in clips],
+    ).astype(np.float32)
 
 
 def checked_name(name: str) -> str:

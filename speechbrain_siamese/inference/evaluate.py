@@ -32,8 +32,9 @@ def score_trials(
     Returns
     -------
     figures : dict of str : float
-        As ``verification_metrics`` at the model's own threshold; ``left_out``
-        is the number of trials with a file that cannot be used.
+        As ``verification_metrics``, of the scores and at the threshold by
+        which ``verify_files`` decides; ``left_out`` is the number of trials
+        with a file that cannot be used.
     unusable : dict of str : str
         Reasons of those files, by their path in the list.
 
@@ -46,15 +47,18 @@ def score_trials(
     table = listed.table
     found, unusable = embed_files(model, listed.paths)
     lost = np.isin(table.enrol, [*unusable]) | np.isin(table.test, [*unusable])
-    embeddings = found[None].nan_to_num()
-    scores = MEASURES[model.measure](
-        embeddings, table.enrol[~lost], table.test[~lost]
-    )
+    means = found[None].nan_to_num()
+    trials = table.enrol[~lost], table.test[~lost]
+    decision = model.normalised_decision
+    if decision:
+        scores, kind = model.normalised_scores(means, *trials), None
+    else:
+        scores, kind = MEASURES[model.measure](means, *trials), model.measure
     figures = verification_metrics(
         scores,
         table.labels[~lost],
-        threshold=model.hparams.threshold,
-        kind=model.measure,
+        threshold=(decision or model.decision).threshold,
+        kind=kind,
     )
     return {**figures, "left_out": int(lost.sum())}, {
         table.names[number]: reason for number, reason in unusable.items()

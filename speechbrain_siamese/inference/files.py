@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from speechbrain.utils.data_utils import split_path
 from speechbrain.utils.fetching import fetch
+from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from speechbrain_siamese.dataio.decoding import (
@@ -106,10 +107,37 @@ class FileReading:
         """
         if not batches_exactly(self):
             return self.encode_batch(self.load_audio(path, savedir)[None])
+        return normalize(self.voice_of_file(path, savedir), dim=-1)
+
+    def voice_of_file(
+        self, path: str | Path, savedir: str | Path | None = None
+    ) -> torch.Tensor:
+        """Embed a file, as ``encode_voices`` encodes waveforms.
+
+        Arguments
+        ---------
+        path, savedir
+            As for ``embed_file``.
+
+        Returns
+        -------
+        torch.Tensor
+            (1, 1, dim)
+
+        Raises
+        ------
+        ValueError
+            As ``embed_file``.
+        """
+        if not batches_exactly(self):
+            return self.encode_voices(self.load_audio(path, savedir)[None])
         with _local(path, savedir) as file, self.inference_ctx:
-            return embed_in_blocks(
+            mean, count = embed_in_blocks(
                 self.speech_frames(file), self.mods.embedding_model
             )
+        if self.measure != "cosine":
+            return normalize(mean, dim=-1)
+        return self.as_voices(mean, torch.tensor([count]).to(mean))
 
     def embed_files(
         self, paths: Sequence[str | Path]
@@ -136,10 +164,41 @@ class FileReading:
         if isinstance(paths, (str, Path)):
             paths = [paths]
         names = [str(path) for path in dict.fromkeys(paths)]
+        found, unusable = self.voices_of_files(names)
+        if self.measure == "cosine":
+            found = {
+                name: voice / max(float(np.linalg.norm(voice)), 1e-12)
+                for name, voice in found.items()
+            }
+        return found, unusable
+
+    def voices_of_files(
+        self, paths: Sequence[str | Path]
+    ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Embed many files in batches, as ``voice_of_file`` embeds one.
+
+        Arguments
+        ---------
+        paths : Sequence of str or Path
+            Local files.
+
+        Returns
+        -------
+        voices : dict of str : np.ndarray
+            (dim,), float32, by path.
+        unusable : dict of str : str
+            As of ``embed_files``.
+
+        Raises
+        ------
+        ValueError
+            As ``embed_files``.
+        """
+        names = [str(path) for path in dict.fromkeys(paths)]
         found, unusable = embed_files(self, [Path(name) for name in names])
         return {
-            name: embedding
-            for number, (name, embedding) in enumerate(
+            name: voice
+            for number, (name, voice) in enumerate(
                 zip(names, found[None].numpy(), strict=True)
             )
             if number not in unusable

@@ -252,8 +252,8 @@ class Gallery:
         top : int
             How many candidates to name.
         threshold : float or None
-            Normalised score (the cosine, where the training speakers were too
-            few to normalise) above which the best candidate is named. None
+            Normalised score (the cosine, where an older export has none) above
+            which the best candidate is named. None
             names whoever is more probable than all others and nobody of them
             together: of many people, some are taken for others by chance, and
             the threshold of pairs would name somebody nearly always.
@@ -291,7 +291,8 @@ class Gallery:
         Arguments
         ---------
         embedding : torch.Tensor or np.ndarray
-            ``dim`` numbers in any shape.
+            ``dim`` numbers in any shape, as ``voice_of_file`` gives them. Of
+            one of length 1 less is believed than there was to hear.
         top, threshold, unknown
             As for ``identify``.
 
@@ -317,7 +318,7 @@ class Gallery:
                 f"{int(query.isfinite().sum())} are finite, expected "
                 f"{self.model.embedding_dim} of this gallery's model"
             )
-        query = torch.nn.functional.normalize(query, dim=0).numpy()
+        query = query.numpy()
         with self._lock:
             people = self._up_to_date()
             count = len(people)

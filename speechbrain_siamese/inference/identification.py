@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
+from speechbrain_siamese.processing.scoring import cosine_scores
+
 if TYPE_CHECKING:
     from speechbrain_siamese.inference.speaker import SiameseRecognition
 
@@ -24,8 +26,7 @@ class Candidate:
     score : float
         Cosine similarity with the person's voice.
     normalised : float or None
-        In deviations above strangers (AS-norm); None where the training
-        speakers were too few.
+        As of ``Comparison``.
     probability : float
         That it is this person, after the scores of all candidates.
     """
@@ -73,9 +74,9 @@ def score_voices(
     model : SiameseRecognition
         Tells strangers to normalise with.
     embedding : np.ndarray
-        Of length 1, (dim,).
+        As ``encode_voices`` gives it, (dim,), float32.
     voices : np.ndarray
-        Of length 1 each, (voices, dim).
+        Likewise, (voices, dim), float32.
     names : Sequence[str]
         Of the voices.
 
@@ -84,14 +85,12 @@ def score_voices(
     list of Candidate
         In the order of the voices, without probabilities.
     """
-    scores = voices @ embedding
+    both = torch.from_numpy(np.concatenate([embedding[None], voices]))
+    trials = np.zeros(len(names), dtype=int), np.arange(1, len(names) + 1)
+    scores = cosine_scores(both, *trials)
     normalised = [None] * len(names)
     if model.normalised_decision:
-        both = torch.from_numpy(np.concatenate([embedding[None], voices]))
-        ours = np.zeros(len(names), dtype=int)
-        normalised = model.hparams.cohort.normalised(
-            scores, both, ours, np.arange(1, len(names) + 1)
-        ).tolist()
+        normalised = model.normalised_scores(both, *trials).tolist()
     return [
         Candidate(name, float(score), own, float("nan"))
         for name, score, own in zip(names, scores, normalised, strict=True)

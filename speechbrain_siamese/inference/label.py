@@ -15,7 +15,6 @@ from speechbrain_siamese.lobes.densenet import DenseNetEncoder
 from speechbrain_siamese.lobes.windows import WINDOWS_AT_ONCE, mean_over_windows
 from speechbrain_siamese.processing.voices import (
     VoiceModel,
-    centres,
     join_voices,
 )
 
@@ -97,7 +96,7 @@ def piece_ends(changes: np.ndarray, frames: int, longest: int) -> np.ndarray:
 @torch.no_grad()
 def embed_pieces(
     speech: SpeechFrames, ends: np.ndarray, encoder: DenseNetEncoder
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Embed each piece of a recording.
 
     Arguments
@@ -110,8 +109,10 @@ def embed_pieces(
 
     Returns
     -------
-    np.ndarray
-        Of length 1 each, (pieces, dim), float32.
+    means : np.ndarray
+        Over the windows of each, (pieces, dim), float32.
+    counts : np.ndarray
+        How many windows each is the mean of, (pieces,), float32.
     """
     found, lot, frames = [], [], 0
 
@@ -128,8 +129,8 @@ def embed_pieces(
             lot, frames = [], 0
     if lot:
         found.append(encoded())
-    means = torch.cat(found)
-    return torch.nn.functional.normalize(means, dim=-1).cpu().numpy()
+    means, counts = (torch.cat(own).cpu() for own in zip(*found, strict=True))
+    return means.numpy(), counts.numpy()
 
 
 def _images(speech: SpeechFrames, ends: np.ndarray) -> Iterator[torch.Tensor]:
@@ -143,6 +144,31 @@ def _images(speech: SpeechFrames, ends: np.ndarray) -> Iterator[torch.Tensor]:
             # A copy: a view would keep all that was read in memory.
             rest, start = rest[size:].clone(), int(ends[number])
             number += 1
+
+
+def as_voice(
+    gallery: Gallery | None, mean: np.ndarray, count: float
+) -> np.ndarray:
+    """Make of a mean over windows what a gallery is asked with.
+
+    Arguments
+    ---------
+    gallery : Gallery or None
+        Without one the mean itself will do.
+    mean : np.ndarray
+        (dim,)
+    count : float
+        Of the windows.
+
+    Returns
+    -------
+    np.ndarray
+        (dim,)
+    """
+    if gallery is None:
+        return mean
+    means = torch.from_numpy(mean[None])
+    return gallery.model.as_voices(means, torch.tensor([count]))[0].numpy()
 
 
 class Names:
@@ -180,7 +206,7 @@ class Names:
             The voice's own; who is not enrolled keeps the name of the first
             time.
         embedding : np.ndarray
-            Of length 1, (dim,).
+            As ``Gallery.identify_embedding`` takes it, (dim,).
 
         Returns
         -------
@@ -268,14 +294,15 @@ class Pieces:
         Which piece each of them is in, integers, (frames,).
     seconds : np.ndarray
         Of speech in each piece, (pieces,).
-    embeddings : np.ndarray
-        Of length 1 each, (pieces, dim).
+    embeddings, counts : np.ndarray
+        As ``embed_pieces`` gives them, (pieces, dim) and (pieces,).
     """
 
     places: np.ndarray
     owners: np.ndarray
     seconds: np.ndarray
     embeddings: np.ndarray
+    counts: np.ndarray
 
 
 def cut_at(
@@ -307,7 +334,7 @@ def cut_at(
         places,
         np.repeat(np.arange(len(ends)), counts),
         counts * hop,
-        embed_pieces(speech, ends, encoder),
+        *embed_pieces(speech, ends, encoder),
     )
 
 
@@ -330,9 +357,10 @@ def segments_of(
     """
     found, seconds = pieces.embeddings, pieces.seconds
     labels = join_voices(found, seconds, model.threshold)
-    names = Names(gallery)
-    voices = [
-        names.of(number, centre)
-        for number, centre in enumerate(centres(found, seconds, labels))
-    ]
+    names, voices = Names(gallery), []
+    for number in range(labels.max(initial=-1) + 1):
+        own = labels == number
+        counts = pieces.counts[own]
+        mean = np.average(found[own], axis=0, weights=counts)
+        voices.append(names.of(number, as_voice(gallery, mean, counts.sum())))
     return joined_segments(pieces.places, voices, labels[pieces.owners], hop)

@@ -19,7 +19,7 @@ class LoadedVoices:
     ---------
     names : Sequence[str]
     voices : np.ndarray
-        (people, dim), float32, of length 1 each, in the order of the names.
+        (people, dim), float32, in the order of the names.
     state : int
         Of the file that they are from.
     index : str
@@ -57,7 +57,7 @@ class LoadedVoices:
         Arguments
         ---------
         query : np.ndarray
-            (dim,), float32, of length 1.
+            (dim,), float32.
         top : int
             How many are asked for; as many as there are at most.
 
@@ -70,9 +70,9 @@ class LoadedVoices:
         """
         if self._search is None:
             return [], np.zeros((0, len(query)), dtype=np.float32)
-        cosines, places = self._search.search(query[None], top)
-        # An index that misses some fills up with what is no cosine.
-        near = places[0][cosines[0] >= -1.5]
+        products, places = self._search.search(query[None], top)
+        # An index that misses some fills up with what is no product.
+        near = places[0][products[0] > -np.inf]
         return [self._names[place] for place in near], self._search[near]
 
     def put(self, name: str, voice: np.ndarray) -> None:
@@ -82,7 +82,7 @@ class LoadedVoices:
         ---------
         name : str
         voice : np.ndarray
-            (dim,), float32, of length 1.
+            (dim,), float32.
         """
         place = self._places.setdefault(name, len(self._names))
         if place == len(self._names):

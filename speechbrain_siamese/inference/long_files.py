@@ -19,6 +19,7 @@ from speechbrain_siamese.lobes.windows import (
     check_frames,
     frame_is_loud,
     frame_power,
+    window_count,
     windows_of_pieces,
 )
 
@@ -240,7 +241,7 @@ class SpeechFrames:
 @torch.no_grad()
 def embed_in_blocks(
     speech: SpeechFrames, encoder: DenseNetEncoder
-) -> torch.Tensor:
+) -> tuple[torch.Tensor, float]:
     """Embed one recording, block by block.
 
     Arguments
@@ -251,10 +252,12 @@ def embed_in_blocks(
 
     Returns
     -------
-    torch.Tensor
-        What the encoder says of the whole recording, (1, 1, dim).
+    mean : torch.Tensor
+        Of the embeddings of its windows, (1, 1, dim).
+    count : float
+        How many windows it is the mean of.
     """
-    total, mass = 0.0, 0.0
+    total, mass, squares = 0.0, 0.0, 0.0
     for windows, weights in windows_of_pieces(
         speech.pieces(), encoder.window_frames
     ):
@@ -267,4 +270,5 @@ def embed_in_blocks(
             # Not as a matrix product, which half precision would round.
             total = total + (own[:, None] * encoded).sum(dim=0)
             mass += float(own.sum())
-    return torch.nn.functional.normalize(total / mass, dim=0)[None, None]
+            squares += float(own.square().sum())
+    return (total / mass)[None, None], window_count(mass, squares)

@@ -1,4 +1,8 @@
-"""The most similar voices of many: exact search, and FAISS beyond that."""
+"""The most similar voices of many: exact search, and FAISS beyond that.
+
+They are compared by their inner products, which are cosines where all are of
+length 1.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ class Search(Protocol):
     def search(
         self, queries: np.ndarray, top: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Cosines, highest first, and positions, (queries, top) each."""
+        """Products, highest first, and positions, (queries, top) each."""
 
     def put(self, position: int, voice: np.ndarray) -> None:
         """Change a voice, (dim,), or add one behind the last."""
@@ -51,14 +55,14 @@ class ExactSearch:
     Arguments
     ---------
     voices : np.ndarray
-        (people, dim), float32, of length 1 each.
+        (people, dim), float32.
 
     Example
     -------
     >>> search = ExactSearch(np.eye(3, dtype=np.float32))
     >>> query = np.array([[0.0, 0.6, 0.8]], dtype=np.float32)
-    >>> cosines, positions = search.search(query, 2)
-    >>> cosines.round(1), positions
+    >>> products, positions = search.search(query, 2)
+    >>> products.round(1), positions
     (array([[0.8, 0.6]], dtype=float32), array([[2, 1]]))
     """
 
@@ -96,13 +100,13 @@ class ExactSearch:
         Arguments
         ---------
         queries : np.ndarray
-            (queries, dim), float32, of length 1 each.
+            (queries, dim), float32.
         top : int
             How many are asked for; as many as there are at most.
 
         Returns
         -------
-        cosines : np.ndarray
+        products : np.ndarray
             Highest first, float32, (queries, top).
         positions : np.ndarray
             In ``voices``, integers, (queries, top).
@@ -130,7 +134,7 @@ class FaissSearch:
     Arguments
     ---------
     voices : np.ndarray
-        (people, dim), float32, of length 1 each; is kept and changed, not
+        (people, dim), float32; is kept and changed, not
         copied.
     cells : int or None
         How many there are; None for four times the root of the people.
@@ -212,16 +216,16 @@ class FaissSearch:
     def search(
         self, queries: np.ndarray, top: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As ``ExactSearch.search``; what is missed has the cosine -2."""
+        """As ``ExactSearch.search``; what is missed has the product -inf."""
         top = min(top, self._people)
         wanted = min(SPARE[0] * top + SPARE[1], self._people)
         _, near = self.index.search(queries, wanted)
-        cosines = np.einsum("qd,qcd->qc", queries, self._room[near])
+        products = np.einsum("qd,qcd->qc", queries, self._room[near])
         # Where its cells hold too few, FAISS fills up with -1.
-        cosines[near < 0] = -2.0
-        order = np.argsort(-cosines, axis=1)[:, :top]
+        products[near < 0] = -np.inf
+        order = np.argsort(-products, axis=1)[:, :top]
         return (
-            np.take_along_axis(cosines, order, axis=1),
+            np.take_along_axis(products, order, axis=1),
             np.take_along_axis(near, order, axis=1),
         )
 

@@ -10,14 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from speechbrain.inference.speaker import SpeakerRecognition
+from torch.nn.functional import normalize
 
 from speechbrain_siamese.inference.files import FileReading
 from speechbrain_siamese.inference.fingerprint import model_fingerprint
 from speechbrain_siamese.inference.gallery import Gallery
 from speechbrain_siamese.inference.hub import SafeForm
+from speechbrain_siamese.lobes.densenet import DenseNetEncoder
+from speechbrain_siamese.processing.score_norm import voices_of
 from speechbrain_siamese.processing.scoring import MEASURES
 from speechbrain_siamese.utils.calibration import Calibration
-from speechbrain_siamese.utils.decision import Decision
+from speechbrain_siamese.utils.decision import Decision, NormalisedDecision
 
 
 @dataclass(frozen=True)
@@ -29,16 +32,18 @@ class Comparison:
     score : float
         Cosine similarity of the embeddings (or the export's ``measure``).
     same : bool
-        Whether the score is above the threshold.
+        Whether the normalised score is above its threshold; the score, where
+        the export has no normalised one.
     llr : float
-        Natural logarithm of how much more probable the score is if both are
+        Natural logarithm of how much more probable that score is if both are
         one voice than if they are two.
     probability : float
         Of one voice, after the LLR and the prior.
     normalised : float or None
-        The score in deviations above those of strangers (AS-norm), to be held
-        against the export's ``normalised_threshold``; None where the training
-        speakers were too few.
+        How alike they are, less how alike both are to strangers; it does not
+        grow with the length of the recordings, as the cosine does: see
+        ``processing/score_norm.py``. None where the export does not score by
+        cosine, or is too old to have a threshold of it.
     """
 
     score: float
@@ -101,15 +106,78 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
             If an item is too short, silent, or holds NaN or infinite samples.
         """
         self.mods.eval()
-        if wav_lens is not None:
-            # The encoder finds the end of an item by its trailing zeros.
-            ends = (wav_lens.to(wavs.device) * wavs.shape[-1]).round()
-            positions = torch.arange(wavs.shape[-1], device=wavs.device)
-            wavs = wavs.masked_fill(positions >= ends[:, None], 0.0)
-        _check_sound(wavs)
+        wavs = _sound(wavs, wav_lens)
         # SpeechBrain makes the context of ``precision``, and leaves it at that.
         with self.inference_ctx:
             return super().encode_batch(wavs, wav_lens, normalize).float()
+
+    @torch.no_grad()
+    def encode_voices(
+        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Encode waveforms for decisions and galleries.
+
+        They have the directions of the embeddings that ``encode_batch`` gives;
+        their lengths take into account how much sound there was, see
+        ``as_voices``.
+
+        Arguments
+        ---------
+        wavs, wav_lens
+            As for ``encode_batch``.
+
+        Returns
+        -------
+        torch.Tensor
+            (batch, 1, dim); embeddings, where ``measure`` is ``euclidean``.
+
+        Raises
+        ------
+        ValueError
+            As ``encode_batch``.
+        """
+        encoder = self.mods.embedding_model
+        if self.measure != "cosine":
+            return self.encode_batch(wavs, wav_lens)
+        if not isinstance(encoder, DenseNetEncoder):
+            found = normalize(self.encode_batch(wavs, wav_lens), dim=-1)
+            return self.as_voices(found, torch.ones(len(found)).to(found))
+        self.mods.eval()
+        wavs = _sound(wavs, wav_lens).to(self.device).float()
+        with self.inference_ctx:
+            wavs = wavs.reshape(-1, wavs.shape[-1])
+            lengths = torch.ones(len(wavs)) if wav_lens is None else wav_lens
+            feats = self.mods.compute_features(wavs)
+            feats = self.mods.mean_var_norm(feats, lengths.to(wavs))
+            means, counts = encoder.mean_embeddings(feats)
+            return self.as_voices(means.float(), counts)
+
+    def as_voices(
+        self, means: torch.Tensor, counts: torch.Tensor
+    ) -> torch.Tensor:
+        """Give means over windows the length that what of them is voice has 1.
+
+        Arguments
+        ---------
+        means : torch.Tensor
+            Over windows whose embeddings are of length 1, (items, …, dim).
+        counts : torch.Tensor
+            Of the windows, (items,).
+
+        Returns
+        -------
+        torch.Tensor
+            As ``processing.score_norm.voices_of`` gives them, (items, …, dim);
+            of length 1, where the export has no normalised scores.
+        """
+        if self.normalised_decision is None:
+            return normalize(means, dim=-1)
+        flat = voices_of(
+            means.reshape(len(counts), -1),
+            counts,
+            self.normalised_decision.likeness,
+        )
+        return flat.reshape(means.shape)
 
     def verify_batch(
         self,
@@ -128,7 +196,9 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
         wav1_lens, wav2_lens : torch.Tensor or None
             Relative lengths, (batch,).
         threshold : float or None
-            Score above which a pair is one voice; None for the export's own.
+            Score above which a pair is one voice. None decides as
+            ``compare_files``, which takes into account that the score grows
+            with the length of what is compared.
 
         Returns
         -------
@@ -144,23 +214,51 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
             As ``encode_batch``.
         """
         return self._decide(
-            self.encode_batch(wavs1, wav1_lens),
-            self.encode_batch(wavs2, wav2_lens),
+            self.encode_voices(wavs1, wav1_lens),
+            self.encode_voices(wavs2, wav2_lens),
             threshold,
         )
 
     def _decide(self, first, second, threshold):
-        """Score of each pair of embeddings, and whether it is one voice."""
-        if threshold is None:
-            threshold = self.hparams.threshold
+        """Score of each pair of voices, and whether it is one."""
         # As SpeechBrain does, one may be held against many.
         pairs = torch.broadcast_tensors(first[:, 0], second[:, 0])
-        rows = np.arange(len(pairs[0]))
-        scores = MEASURES[self.measure](
-            torch.cat(pairs).cpu(), rows, rows + len(rows)
+        voices, rows = torch.cat(pairs).cpu(), np.arange(len(pairs[0]))
+        trials = rows, rows + len(rows)
+        scores = MEASURES[self.measure](voices, *trials)
+        if threshold is not None:
+            same = scores > threshold
+        elif self.normalised_decision:
+            same = self.normalised_scores(voices, *trials) > (
+                self.normalised_decision.threshold
+            )
+        else:
+            same = scores > self.hparams.threshold
+        score, same = (
+            torch.from_numpy(own)[:, None].to(first.device)
+            for own in (scores, same)
         )
-        score = torch.from_numpy(scores)[:, None].to(first.device)
-        return score, score > threshold
+        return score, same
+
+    def normalised_scores(
+        self, voices: torch.Tensor, enrol: np.ndarray, test: np.ndarray
+    ) -> np.ndarray:
+        """Scores that do not grow with length, less those with strangers.
+
+        Arguments
+        ---------
+        voices : torch.Tensor
+            As ``encode_voices`` and ``voice_of_file`` give them,
+            (utterances, dim), on the CPU.
+        enrol, test : np.ndarray
+            Positions in ``voices``, integers, (trials,).
+
+        Returns
+        -------
+        np.ndarray
+            (trials,), see ``Cohort.normalised``.
+        """
+        return self.hparams.cohort.normalised(voices, enrol, test)
 
     def verify_files(
         self,
@@ -176,7 +274,7 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
         path_x, path_y : str or Path
             As for ``load_audio``.
         threshold : float or None
-            Score above which they are one voice; None for the export's own.
+            As for ``verify_batch``.
         savedir : str, Path or None
             Where fetched files are put.
 
@@ -193,8 +291,8 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
             As ``embed_file``.
         """
         score, prediction = self._decide(
-            self.embed_file(path_x, savedir),
-            self.embed_file(path_y, savedir),
+            self.voice_of_file(path_x, savedir),
+            self.voice_of_file(path_y, savedir),
             threshold,
         )
         return score[0], prediction[0]
@@ -222,10 +320,10 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
             If a file is no audio, too short or silent, or the export was
             written before calibration was part of it.
         """
-        embeddings = torch.cat(
-            [self.embed_file(path)[:, 0].cpu() for path in (path_x, path_y)]
+        voices = torch.cat(
+            [self.voice_of_file(path)[:, 0].cpu() for path in (path_x, path_y)]
         )
-        (found,) = self._compared(embeddings, [0], [1], prior)
+        (found,) = self._compared(voices, [0], [1], prior)
         return found
 
     def compare_pairs(
@@ -263,10 +361,10 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
         """
         # An export without calibration is told before files are read.
         _ = self.decision
-        embeddings, unusable = self.embed_files(
+        voices, unusable = self.voices_of_files(
             [path for pair in pairs for path in pair]
         )
-        rows = {name: row for row, name in enumerate(embeddings)}
+        rows = {name: row for row, name in enumerate(voices)}
         places = [(rows.get(str(x)), rows.get(str(y))) for x, y in pairs]
         whole = [
             number for number, pair in enumerate(places) if None not in pair
@@ -274,7 +372,7 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
         found: list[Comparison | None] = [None] * len(pairs)
         if whole:
             compared = self._compared(
-                torch.from_numpy(np.stack([*embeddings.values()])),
+                torch.from_numpy(np.stack([*voices.values()])),
                 *np.array([places[number] for number in whole]).T,
                 prior,
             )
@@ -282,27 +380,23 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
                 found[number] = own
         return found, unusable
 
-    def _compared(self, embeddings, first, second, prior) -> list[Comparison]:
-        """Compare rows of embeddings, (utterances, dim), pair by pair."""
+    def _compared(self, voices, first, second, prior) -> list[Comparison]:
+        """Compare rows of voices, (utterances, dim), pair by pair."""
         decision = self.decision
         pairs = np.asarray(first), np.asarray(second)
-        scores = MEASURES[self.measure](embeddings, *pairs)
-        normalised = [None] * len(scores)
+        scores = weighed = MEASURES[self.measure](voices, *pairs)
         if self.normalised_decision:
-            normalised = self.hparams.cohort.normalised(
-                scores, embeddings, *pairs
-            ).tolist()
+            decision = self.normalised_decision
+            weighed = self.normalised_scores(voices, *pairs)
         return [
             Comparison(
                 score=float(score),
-                same=bool(score > decision.threshold),
-                llr=float(decision.calibration.llr(score)),
-                probability=float(
-                    decision.calibration.probability(score, prior)
-                ),
-                normalised=own,
+                same=bool(own > decision.threshold),
+                llr=float(decision.calibration.llr(own)),
+                probability=float(decision.calibration.probability(own, prior)),
+                normalised=float(own) if self.normalised_decision else None,
             )
-            for score, own in zip(scores, normalised, strict=True)
+            for score, own in zip(scores, weighed, strict=True)
         ]
 
     def gallery(self, path: str | Path, index: str = "exact") -> Gallery:
@@ -362,22 +456,30 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
         )
 
     @property
-    def normalised_decision(self) -> Decision | None:
-        """The same of AS-norm scores; None where the cohort is too small."""
-        if getattr(self.hparams, "normalised_threshold", None) is None:
+    def normalised_decision(self) -> NormalisedDecision | None:
+        """The same of normalised scores; None where there are none.
+
+        Exports of before have none, and those that do not score by cosine.
+        """
+        if getattr(self.hparams, "norm_threshold", None) is None:
             return None
-        return Decision(
+        return NormalisedDecision(
             self.hparams.threshold_target,
-            self.hparams.normalised_threshold,
-            Calibration(
-                self.hparams.normalised_slope,
-                self.hparams.normalised_intercept,
-            ),
+            self.hparams.norm_threshold,
+            Calibration(self.hparams.norm_slope, self.hparams.norm_intercept),
+            self.hparams.norm_likeness,
         )
 
 
-def _check_sound(wavs):
-    """Refuse items without any sound, and those that are no numbers."""
+def _sound(wavs, wav_lens):
+    """Zeros behind the end of each item, which is where the encoder ends it.
+
+    Refuses items without any sound, and those that are no numbers.
+    """
+    if wav_lens is not None:
+        ends = (wav_lens.to(wavs.device) * wavs.shape[-1]).round()
+        positions = torch.arange(wavs.shape[-1], device=wavs.device)
+        wavs = wavs.masked_fill(positions >= ends[:, None], 0.0)
     items = wavs.reshape(-1, wavs.shape[-1])
     broken = ~items.isfinite().all(dim=-1)
     if broken.any():
@@ -393,3 +495,4 @@ def _check_sound(wavs):
             f"item {int(silent.nonzero()[0])} of the batch is silent: it "
             "holds zeros only, so there is no voice to know"
         )
+    return wavs

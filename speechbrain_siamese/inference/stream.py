@@ -17,6 +17,7 @@ from speechbrain_siamese.inference.label import (
     PAUSE,
     Names,
     Segment,
+    as_voice,
     joined_segments,
 )
 from speechbrain_siamese.inference.long_files import FeatureStream
@@ -271,7 +272,7 @@ class SpeakerStream:
     ):
         model.mods.eval()
         self._model, self._hop = model, model.hop
-        self._names = Names(gallery)
+        self._names, self._gallery = Names(gallery), gallery
         self._voices = OnlineVoices(model.voice_model.online)
         if gallery is not None:
             gallery.check_model(model)
@@ -330,7 +331,8 @@ class SpeakerStream:
             if not len(moment.places):
                 continue
             number = self._voices.decide(moment.windows)
-            voice = self._names.of(number, self._voices.centres[number])
+            mean = as_voice(self._gallery, *self._voices.mean(number))
+            voice = self._names.of(number, mean)
             labels = np.zeros(len(moment.places), dtype=int)
             found += joined_segments(moment.places, [voice], labels, self._hop)
         return found

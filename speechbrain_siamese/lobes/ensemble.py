@@ -135,10 +135,11 @@ class DenseNetEnsemble(DenseNetEncoder):
             If an item has less than ``min_len`` of sound.
         """
         del lengths
-        encode = self.encode_windows
         if network_alone:
-            encode = super().encode_windows
-        return F.normalize(self.over_windows(feats, encode), dim=-1)
+            means, _ = self.over_windows(feats, super().encode_windows)
+        else:
+            means, _ = self.mean_embeddings(feats)
+        return F.normalize(means, dim=-1)
 
     def encode_windows(self, windows: torch.Tensor) -> torch.Tensor:
         """Encode windows of the training length, each alone.

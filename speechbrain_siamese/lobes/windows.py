@@ -232,7 +232,7 @@ def mean_over_windows(
     window_frames: int,
     encode: Callable[[torch.Tensor], torch.Tensor],
     at_once: int | None,
-) -> torch.Tensor:
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Average the embeddings of each item's windows by the frames they add.
 
     Arguments
@@ -248,8 +248,10 @@ def mean_over_windows(
 
     Returns
     -------
-    torch.Tensor
+    means : torch.Tensor
         (items, dim)
+    counts : torch.Tensor
+        How many windows each is the mean of, (items,); see ``window_count``.
     """
     pieces = [cut_windows(image, window_frames) for image in images]
     windows = torch.cat([own for own, _ in pieces])
@@ -257,12 +259,37 @@ def mean_over_windows(
         [encode(lot) for lot in windows.split(at_once or len(windows))]
     )
     parts = encoded.split([len(weights) for _, weights in pieces])
-    return torch.stack(
-        [
-            (weights[:, None] * own).sum(dim=0) / weights.sum()
-            for (_, weights), own in zip(pieces, parts, strict=True)
-        ]
-    )
+    means = [
+        (weights[:, None] * own).sum(dim=0) / weights.sum()
+        for (_, weights), own in zip(pieces, parts, strict=True)
+    ]
+    counts = [
+        window_count(weights.sum(), weights.square().sum())
+        for _, weights in pieces
+    ]
+    return torch.stack(means), torch.stack(counts)
+
+
+def window_count(
+    total: torch.Tensor | float, squares: torch.Tensor | float
+) -> torch.Tensor | float:
+    """How many equal windows a weighted mean is worth (Kish 1965).
+
+    Arguments
+    ---------
+    total, squares : torch.Tensor or float
+        Sum of the weights, and of their squares.
+
+    Returns
+    -------
+    torch.Tensor or float
+
+    Example
+    -------
+    >>> window_count(4.0, 8.0), window_count(3.0, 5.0)
+    (2.0, 1.8)
+    """
+    return total * total / squares
 
 
 class WindowEncoder(torch.nn.Module):
@@ -348,13 +375,40 @@ class WindowEncoder(torch.nn.Module):
             If an item has less than ``min_len`` of sound.
         """
         del lengths
+        return self.mean_embeddings(feats)[0]
+
+    def mean_embeddings(
+        self, feats: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Average the embeddings of each item's windows, and leave it at that.
+
+        How long a mean is, and of how many windows, tells how much of it is
+        the voice: see ``processing/score_norm.py``.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            As for ``forward``.
+
+        Returns
+        -------
+        means : torch.Tensor
+            (batch, 1, dim)
+        counts : torch.Tensor
+            How many windows each is the mean of, (batch,).
+
+        Raises
+        ------
+        ValueError
+            As ``forward``.
+        """
         return self.over_windows(feats, self.encode_windows)
 
     def over_windows(
         self,
         feats: torch.Tensor,
         encode: Callable[[torch.Tensor], torch.Tensor],
-    ) -> torch.Tensor:
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Cut images into windows, and average what these are encoded as.
 
         Arguments
@@ -366,10 +420,12 @@ class WindowEncoder(torch.nn.Module):
 
         Returns
         -------
-        torch.Tensor
+        means : torch.Tensor
             (batch, 1, dim)
+        counts : torch.Tensor
+            How many windows each is the mean of, (batch,).
         """
-        return mean_over_windows(
+        means, counts = mean_over_windows(
             valid_frames(
                 feats,
                 self.min_frames,
@@ -379,7 +435,8 @@ class WindowEncoder(torch.nn.Module):
             encode,
             # A training batch is one lot: batch normalisation has to see all.
             at_once=None if self.training else WINDOWS_AT_ONCE,
-        ).unsqueeze(1)
+        )
+        return means.unsqueeze(1), counts
 
     def encode_windows(self, windows: torch.Tensor) -> torch.Tensor:
         """Encode windows of the training length, each alone.

@@ -1,9 +1,19 @@
-"""Scores compared with how alike a recording is to strangers.
+"""Scores that mean the same for short and long recordings, with anybody.
 
-Some recordings are like everybody: their scores are high with anyone. A
-cohort of other people's voices tells how high, and the adaptive symmetric
-normalisation (AS-norm) takes that off (Matejka et al. 2017, "Analysis of score
-normalization in multilingual speaker recognition").
+The cosine of two embeddings grows with what they are the mean of: what varies
+from window to window averages out, of one voice and of two, so that a threshold
+that is right for clips of four seconds takes two fifths of all pairs of
+strangers for one person where half a minute of each is heard. So the mean over
+the windows is not brought to length 1, but what of it is the voice: the mean
+cosine of different windows of one recording tells how long that is. Spearman
+1904, "The proof and measurement of association between two things", corrects
+correlations for attenuation in this way.
+
+Some recordings are like everybody: their scores are high with anyone. A cohort
+of other people's voices tells how high, and its mean is taken off on both
+sides, as by the adaptive symmetric normalisation (AS-norm; Matejka et al. 2017,
+"Analysis of score normalization in multilingual speaker recognition"). Not its
+deviation, which grows with the length of the recording, too.
 """
 
 from __future__ import annotations
@@ -12,8 +22,52 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-#: With fewer voices a mean and a deviation say nothing.
+from speechbrain_siamese.processing.scoring import product_scores
+
+#: With fewer voices a mean says nothing.
 FEWEST = 10
+
+#: Pairs of windows that what is usual counts for, where a recording's own tell
+#: how alike its windows are: of a single one nothing does.
+USUAL = 2.0
+
+#: Of what is usual: windows that are less alike are not of one voice.
+LEAST_ALIKE = 0.5
+
+
+def voices_of(
+    means: torch.Tensor, counts: torch.Tensor, likeness: float
+) -> torch.Tensor:
+    """Bring what of a mean over windows is the voice to length 1.
+
+    Arguments
+    ---------
+    means : torch.Tensor
+        Over windows whose embeddings are of length 1, (items, dim).
+    counts : torch.Tensor
+        Of the windows, (items,).
+    likeness : float
+        Mean cosine between windows of one voice, as it is usual, above 0.
+
+    Returns
+    -------
+    torch.Tensor
+        (items, dim): not shorter than 1, so that each is like itself; longer,
+        the less the more windows there are.
+
+    Example
+    -------
+    >>> window = torch.tensor([[1.0, 0.0]])
+    >>> voices_of(window, torch.tensor([1.0]), likeness=0.25)
+    tensor([[2., 0.]])
+    >>> voices_of(window, torch.tensor([1e9]), likeness=0.25)
+    tensor([[1., 0.]])
+    """
+    # The mean over all pairs of different windows, and some usual ones.
+    squares = means.square().sum(dim=-1)
+    pairs = counts * squares - 1 + USUAL * likeness
+    alike = (pairs / (counts - 1 + USUAL)).clamp(min=LEAST_ALIKE * likeness)
+    return means / torch.minimum(alike, squares).sqrt()[:, None]
 
 
 class Cohort(torch.nn.Module):
@@ -39,7 +93,7 @@ class Cohort(torch.nn.Module):
     >>> _ = torch.manual_seed(0)
     >>> cohort.fill(torch.randn(20, 4))
     >>> enrol, test = np.array([0, 0, 1]), np.array([1, 2, 2])
-    >>> cohort.normalised(np.zeros(3), torch.randn(3, 4), enrol, test).shape
+    >>> cohort.normalised(torch.randn(3, 4), enrol, test).shape
     (3,)
     """
 
@@ -49,11 +103,6 @@ class Cohort(torch.nn.Module):
             raise ValueError(f"top is {top}, expected at least {FEWEST}")
         self.top = top
         self.register_buffer("voices", torch.zeros(speakers, embedding_dim))
-
-    @property
-    def usable(self) -> bool:
-        """Whether there are enough voices to compare with."""
-        return len(self.voices) >= FEWEST
 
     def fill(self, voices: torch.Tensor) -> None:
         """Set the voices.
@@ -65,106 +114,60 @@ class Cohort(torch.nn.Module):
         """
         self.voices.copy_(normalize(voices, dim=-1))
 
-    def statistics(
-        self, embeddings: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """How alike embeddings are to the most similar voices.
+    def likeness(self, voices: torch.Tensor) -> torch.Tensor:
+        """How alike voices are to the most similar ones of the cohort.
 
         Arguments
         ---------
-        embeddings : torch.Tensor
-            (items, dim)
+        voices : torch.Tensor
+            As ``voices_of`` gives them, (items, dim).
 
         Returns
         -------
-        mean : torch.Tensor
-            Of the ``top`` highest cosines, (items,).
-        deviation : torch.Tensor
-            Their standard deviation, (items,).
+        torch.Tensor
+            Mean of the ``top`` highest products, (items,); 0 where there are
+            too few voices.
 
         Raises
         ------
         ValueError
-            If there are too few voices, or they are of another size.
+            If the cohort's are of another size.
         """
-        if not self.usable:
+        if voices.shape[-1] != self.voices.shape[-1]:
             raise ValueError(
-                f"the cohort holds {len(self.voices)} speakers, expected at "
-                f"least {FEWEST}: use the score as it is"
-            )
-        if embeddings.shape[-1] != self.voices.shape[-1]:
-            raise ValueError(
-                f"the embeddings have {embeddings.shape[-1]} values, the "
+                f"the embeddings have {voices.shape[-1]} values, the "
                 f"cohort's {self.voices.shape[-1]}: they are of another model"
             )
-        cosines = normalize(embeddings, dim=-1) @ self.voices.T
-        top = cosines.topk(min(self.top, len(self.voices)), dim=-1).values
-        return top.mean(dim=-1), top.std(dim=-1)
+        if len(self.voices) < FEWEST:
+            return voices.new_zeros(len(voices))
+        products = voices @ self.voices.T
+        top = products.topk(min(self.top, len(self.voices)), dim=-1).values
+        return top.mean(dim=-1)
 
     def normalised(
-        self,
-        scores: np.ndarray,
-        embeddings: torch.Tensor,
-        enrol: np.ndarray,
-        test: np.ndarray,
+        self, voices: torch.Tensor, enrol: np.ndarray, test: np.ndarray
     ) -> np.ndarray:
-        """Scores in deviations above those of strangers, mean of both sides.
+        """How alike two voices are, less how alike both are to strangers.
 
         Arguments
         ---------
-        scores : np.ndarray
-            Cosines, (trials,).
-        embeddings : torch.Tensor
-            (utterances, dim); each is compared with the voices once.
+        voices : torch.Tensor
+            As ``voices_of`` gives them, (utterances, dim); each is compared
+            with the cohort once.
         enrol, test : np.ndarray
-            Positions in ``embeddings``, integers, (trials,).
+            Positions in ``voices``, integers, (trials,).
 
         Returns
         -------
         np.ndarray
-            (trials,); higher is more alike, not limited to 1.
+            (trials,); higher is more alike.
 
         Raises
         ------
         ValueError
-            If there are too few voices, or they are of another size.
+            If the cohort's voices are of another size.
         """
-        mean, deviation = (side.numpy() for side in self.statistics(embeddings))
-        return symmetric_norm(
-            scores,
-            (mean[enrol], deviation[enrol]),
-            (mean[test], deviation[test]),
+        strangers = self.likeness(voices).numpy()
+        return product_scores(voices, enrol, test) - (
+            (strangers[enrol] + strangers[test]) / 2
         )
-
-
-def symmetric_norm(
-    scores: np.ndarray,
-    enrol: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
-) -> np.ndarray:
-    """Mean of a score's distances from both sides' strangers.
-
-    Arguments
-    ---------
-    scores : np.ndarray
-        (trials,)
-    enrol, test : tuple of np.ndarray
-        Mean and deviation of each side's cohort scores, (trials,) each.
-
-    Returns
-    -------
-    np.ndarray
-        (trials,)
-
-    Example
-    -------
-    >>> easy = (np.array([0.1]), np.array([0.1]))
-    >>> like_everybody = (np.array([0.3]), np.array([0.2]))
-    >>> symmetric_norm(np.array([0.5]), easy, like_everybody).round(6)
-    array([2.5])
-    """
-    sides = [
-        (scores - mean) / np.maximum(deviation, 1e-6)
-        for mean, deviation in (enrol, test)
-    ]
-    return (sides[0] + sides[1]) / 2

@@ -75,6 +75,38 @@ def euclidean_scores(
     return _in_blocks(_minus_distance, embeddings.float(), enrol, test)
 
 
+def product_scores(
+    voices: torch.Tensor, enrol: np.ndarray, test: np.ndarray
+) -> np.ndarray:
+    """Inner product of each trial, in bounded memory.
+
+    Arguments
+    ---------
+    voices : torch.Tensor
+        Of lengths that mean something, (utterances, dim).
+    enrol, test : np.ndarray
+        As for ``cosine_scores``.
+
+    Returns
+    -------
+    np.ndarray
+        float32, (trials,).
+
+    Raises
+    ------
+    ValueError
+        As ``cosine_scores``.
+
+    Example
+    -------
+    >>> voices = torch.tensor([[0.5, 0.0], [1.0, 1.0]])
+    >>> product_scores(voices, np.array([0]), np.array([1]))
+    array([0.5], dtype=float32)
+    """
+    _check(voices, enrol, test)
+    return _in_blocks(torch.linalg.vecdot, voices.float(), enrol, test)
+
+
 #: By the name that a model's hyperparameters give.
 MEASURES = {"cosine": cosine_scores, "euclidean": euclidean_scores}
 

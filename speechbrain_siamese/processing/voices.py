@@ -60,7 +60,7 @@ def join_voices(
     Arguments
     ---------
     embeddings : np.ndarray
-        Of length 1 each, in the order of the recording, (pieces, dim).
+        Of any length but 0, in the order of the recording, (pieces, dim).
     seconds : np.ndarray
         Of speech in each, (pieces,).
     threshold : float
@@ -81,6 +81,8 @@ def join_voices(
     """
     if not len(embeddings):
         return np.zeros(0, dtype=int)
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    embeddings = embeddings / lengths
     long = np.flatnonzero(seconds >= SHORT)
     if 2 * seconds[long].sum() < seconds.sum():
         # Quick talk: the short ones are most of what there is.
@@ -180,6 +182,7 @@ class OnlineVoices:
     def __init__(self, threshold: float):
         self.threshold = threshold
         self._sums: list[np.ndarray] = []
+        self._counts: list[int] = []
         self.centres = np.zeros((0, 0))
 
     def decide(self, windows: np.ndarray) -> int:
@@ -211,11 +214,31 @@ class OnlineVoices:
             if own.max() > self.threshold:
                 return int(own.argmax())
         self._sums.append(np.zeros_like(last))
+        self._counts.append(0)
         self._update(len(self._sums) - 1, last)
         return len(self._sums) - 1
 
+    def mean(self, number: int) -> tuple[np.ndarray, int]:
+        """Mean of the windows that were surely a voice.
+
+        Arguments
+        ---------
+        number : int
+            Of the voice.
+
+        Returns
+        -------
+        mean : np.ndarray
+            (dim,)
+        count : int
+            Of the windows.
+        """
+        count = self._counts[number]
+        return self._sums[number] / count, count
+
     def _update(self, number: int, total: np.ndarray) -> None:
         self._sums[number] = total
+        self._counts[number] += 1
         sums = np.stack(self._sums)
         self.centres = sums / np.linalg.norm(sums, axis=1, keepdims=True)
 

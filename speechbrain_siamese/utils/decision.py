@@ -32,6 +32,21 @@ class Decision:
     calibration: Calibration
 
 
+@dataclass(frozen=True)
+class NormalisedDecision(Decision):
+    """How normalised scores do.
+
+    Arguments
+    ---------
+    target, threshold, calibration
+        As for ``Decision``.
+    likeness : float
+        For ``processing.score_norm.voices_of``.
+    """
+
+    likeness: float
+
+
 def choose_decision(
     scores: np.ndarray, labels: np.ndarray, target: str
 ) -> Decision:

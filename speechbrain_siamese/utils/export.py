@@ -32,7 +32,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_siamese.processing.changes import ChangeModel
 from speechbrain_siamese.processing.score_norm import Cohort
 from speechbrain_siamese.processing.voices import VoiceModel
-from speechbrain_siamese.utils.decision import Decision
+from speechbrain_siamese.utils.decision import Decision, NormalisedDecision
 from speechbrain_siamese.utils.export_folder import replaced_export
 from speechbrain_siamese.utils.model_card import model_card
 from speechbrain_siamese.utils.room import told_writing
@@ -68,6 +68,7 @@ threshold_target: {decision.target}
 threshold: {decision.threshold!r}
 calibration_slope: {decision.calibration.slope!r}  # LLR per score
 calibration_intercept: {decision.calibration.intercept!r}
+# The same of scores that do not grow with length: processing/score_norm.py.
 {normalised}
 # Weighs what differs at both sides of a border, and joins what is between
 # them; see processing/changes.py and processing/voices.py.
@@ -170,7 +171,7 @@ def export_model(
     label_encoder: CategoricalEncoder,
     sample_rate: int,
     decision: Decision,
-    normalised: Decision | None,
+    normalised: NormalisedDecision | None,
     changes: ChangeModel | None,
     voices: VoiceModel | None,
     measure: str,
@@ -195,8 +196,8 @@ def export_model(
         Hz.
     decision : Decision
         What scores mean.
-    normalised : Decision or None
-        What AS-norm scores mean; None where the cohort is too small.
+    normalised : NormalisedDecision or None
+        What normalised scores mean; None where scores are no cosines.
     changes : ChangeModel or None
         Finds speaker changes; None where the encoder cannot.
     voices : VoiceModel or None
@@ -258,7 +259,8 @@ def export_model(
             ],
         )
         (new / "README.md").write_text(
-            model_card(report, decision, measure), encoding="utf-8"
+            model_card(report, decision, normalised, measure),
+            encoding="utf-8",
         )
 
 
@@ -342,12 +344,18 @@ def section_values(sections: str) -> list[str]:
     return [line for line in lines if not re.search(r"(^|:| null)\s*$", line)]
 
 
-def _normalised_values(decision: Decision | None) -> dict[str, float | None]:
-    """The same three values for scores that are normalised (AS-norm)."""
+def _normalised_values(
+    decision: NormalisedDecision | None,
+) -> dict[str, float | None]:
+    """The same three values for scores that are normalised, and what for.
+
+    Exports of before had AS-norm's under longer names.
+    """
     return {
-        "normalised_threshold": decision and decision.threshold,
-        "normalised_slope": decision and decision.calibration.slope,
-        "normalised_intercept": decision and decision.calibration.intercept,
+        "norm_threshold": decision and decision.threshold,
+        "norm_slope": decision and decision.calibration.slope,
+        "norm_intercept": decision and decision.calibration.intercept,
+        "norm_likeness": decision and decision.likeness,
     }
 
 

@@ -30,7 +30,7 @@ Tells whether two recordings are of one voice: an encoder (see
 ```
 
 {about}
-`compare_files` adds the log-likelihood ratio, {slope:.2f} x score
+`compare_files` adds the log-likelihood ratio, {slope:.2f} x {weighed}
 {intercept:+.2f}, and the probability of one voice that follows from it and a
 prior.
 
@@ -87,9 +87,13 @@ b = model.load_audio("b.wav").unsqueeze(0)
 score, same = model.verify_batch(a, b, threshold={threshold:.4f})""",
         """\
 `speechbrain_siamese` must be installed. SpeechBrain's own class decides at
-0.25 unless it is told: the threshold of this model is **{threshold:.4f}**.
-`speechbrain_siamese.inference.speaker.SiameseRecognition` uses it by itself
-and also reads m4a, webm and mp4. Its""",
+0.25 unless it is told: the threshold of this model is **{threshold:.4f}**, for
+clips like those of validation, of some seconds. The cosine of longer ones is
+higher, of one voice and of two.
+`speechbrain_siamese.inference.speaker.SiameseRecognition` decides by the mean
+cosine over pairs of windows, less that with strangers ("normalised"), which
+does not grow with length: above **{norm_threshold:.4f}** it is one voice. It
+also reads m4a, webm and mp4. Its""",
     ),
     "euclidean": (
         """from speechbrain_siamese.inference.speaker import SiameseRecognition
@@ -105,7 +109,10 @@ compares by the cosine, for which this model was not trained.""",
 
 
 def model_card(
-    report: dict, decision: Decision, measure: str = "cosine"
+    report: dict,
+    decision: Decision,
+    normalised: Decision | None,
+    measure: str = "cosine",
 ) -> str:
     """Write a model card in Markdown.
 
@@ -115,6 +122,8 @@ def model_card(
         With ``valid``, ``test`` (by question), ``data`` and ``settings``.
     decision : Decision
         What the export's scores mean.
+    normalised : Decision or None
+        What its normalised scores mean; None where scores are no cosines.
     measure : str
         ``cosine`` or ``euclidean``.
 
@@ -124,8 +133,13 @@ def model_card(
     """
     names = {"valid": "validation", **MEANING}
     figures = {"valid": report["valid"], **report["test"]}
+    weighed = normalised or decision
     use, about = (
-        text.format(threshold=decision.threshold, here=HERE)
+        text.format(
+            threshold=decision.threshold,
+            norm_threshold=weighed.threshold,
+            here=HERE,
+        )
         for text in _USE[measure]
     )
     return _CARD.format(
@@ -135,8 +149,9 @@ def model_card(
         use=use,
         about=about,
         target=decision.target,
-        slope=decision.calibration.slope,
-        intercept=decision.calibration.intercept,
+        slope=weighed.calibration.slope,
+        intercept=weighed.calibration.intercept,
+        weighed="normalised score" if normalised else "score",
         rows="\n".join(
             _row(names[key], found) for key, found in figures.items()
         ),

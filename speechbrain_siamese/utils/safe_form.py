@@ -69,9 +69,10 @@ VALUES = (
     "threshold",
     "calibration_slope",
     "calibration_intercept",
-    "normalised_threshold",
-    "normalised_slope",
-    "normalised_intercept",
+    "norm_threshold",
+    "norm_slope",
+    "norm_intercept",
+    "norm_likeness",
     "change_weights",
     "change_threshold",
     "change_thresholds",
@@ -80,11 +81,21 @@ VALUES = (
 )
 
 #: Those that exports of before do not have: they are None there.
-LATER = ("voice_threshold", "online_threshold")
+LATER = (
+    "voice_threshold",
+    "online_threshold",
+    "norm_threshold",
+    "norm_slope",
+    "norm_intercept",
+    "norm_likeness",
+)
+
+#: Those of AS-norm, which exports of before have; they decide nothing now.
+EARLIER = ("normalised_threshold", "normalised_slope", "normalised_intercept")
 
 #: How those begin that are None where training could not learn them, which it
 #: learns together.
-_MAY_BE_ABSENT = (("normalised_",), ("change_",), ("voice_", "online_"))
+_MAY_BE_ABSENT = (("norm_",), ("change_",), ("voice_", "online_"))
 
 #: Ranges of what decides how much memory is taken, which no shape of the
 #: weights tells; a list has at most ``MOST_ITEMS``, other numbers ``GREATEST``.
@@ -200,7 +211,9 @@ def build(config: dict, weights: Path) -> tuple[dict, dict]:
     """
     known = {*VALUES, *SECTIONS, "speakers"}
     if isinstance(config, dict):
-        config = dict.fromkeys(LATER) | config
+        config = dict.fromkeys(LATER) | {
+            key: value for key, value in config.items() if key not in EARLIER
+        }
     if not isinstance(config, dict) or config.keys() != known:
         found = sorted(config) if isinstance(config, dict) else config
         raise ValueError(f"{CONFIG} has {found}, expected {sorted(known)}")

@@ -69,7 +69,11 @@ def test_a_verdict_that_is_not_probable_is_called_undecided(
 ):
     found = Comparison(0.1, same, 0.0, probability, normalised=None)
     page = render_page(
-        "demo_comparison.html.jinja", found=found, threshold=0.1, clips=[]
+        "demo_comparison.html.jinja",
+        found=found,
+        score=0.1,
+        threshold=0.1,
+        clips=[],
     )
     assert ("undecided" in page) == undecided
 

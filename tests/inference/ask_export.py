@@ -145,7 +145,7 @@ def main(export: str, data: str, recoded: str) -> None:
     compared = ours.compare_files(one, compressed, prior=0.2)
     found["compared"] = asdict(compared)
     found["verified"] = decision(ours.verify_files(one, compressed))
-    found["calibration"] = asdict(ours.decision.calibration)
+    found["calibration"] = asdict(ours.normalised_decision.calibration)
     before = ours.encode_batch(noise)
     ours.train()
     after = ours.encode_batch(noise)

@@ -21,10 +21,9 @@ def test_a_voice_is_the_weighted_mean_of_its_clips(gallery, clips, model):
     kept = gallery.store.clips("two")
     assert [clip.source for clip in kept] == [str(file) for file in files]
     expected = sum(
-        clip.weight * model.embed_file(clip.source).flatten().numpy()
+        clip.weight * model.voice_of_file(clip.source).flatten().numpy()
         for clip in kept
-    )
-    expected /= np.linalg.norm(expected)
+    ) / sum(clip.weight for clip in kept)
     (voice,) = gallery.store.voices()[1]
     assert voice == pytest.approx(expected, abs=1e-5)
 
@@ -96,10 +95,15 @@ def test_a_clip_of_someone_else_is_doubtful(gallery, clips, model, monkeypatch):
     gallery.enroll("a", clips[0][0])
     gallery.enroll("b", clips[3][0])
     within = gallery.identify(clips[0][1], threshold=9).candidates
-    scores = {one.name: one.score for one in within}
+    scores = {one.name: one.normalised for one in within}
     assert scores["b"] < scores["a"]
     limit = (scores["a"] + scores["b"]) / 2
-    monkeypatch.setattr(model.hparams, "threshold", limit)
+    for key, value in (
+        ("threshold", limit),
+        ("slope", 100.0),
+        ("intercept", -100 * limit),
+    ):
+        monkeypatch.setattr(model.hparams, f"norm_{key}", value)
     done = gallery.enroll("b", clips[0][1])
     (doubts,) = done.warnings.values()
     assert any("other clips" in doubt for doubt in doubts)

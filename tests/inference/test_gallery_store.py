@@ -34,7 +34,7 @@ def test_a_voice_is_the_weighted_mean_over_all_calls(store):
     store.add("sita", [clip("2", NORTH, 4.0)])
     names, voices, _ = store.voices()
     assert names == ["sita"]
-    assert voices == pytest.approx(np.array([[0.6, 0.8]]))
+    assert voices == pytest.approx(np.array([[3 / 7, 4 / 7]]))
 
 
 def test_a_gallery_whose_making_was_killed_is_made(tmp_path):

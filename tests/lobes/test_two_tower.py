@@ -118,9 +118,14 @@ def test_a_long_recording_is_the_mean_of_its_windows_by_what_they_add():
         return windows.sum(dim=2)[:, :1]  # The number of its first frame.
 
     frames = torch.arange(150.0)[:, None]
-    found = mean_over_windows([frames, frames[:41]], 64, encode, at_once=2)
+    found, counts = mean_over_windows(
+        [frames, frames[:41]], 64, encode, at_once=2
+    )
     expected = (64 * 0 + 64 * 64 + 22 * 86) / 150
     torch.testing.assert_close(found, torch.tensor([[expected], [0.0]]))
+    # The last window adds 22 frames of 64.
+    worth = 150**2 / (64**2 + 64**2 + 22**2)
+    torch.testing.assert_close(counts, torch.tensor([worth, 1.0]))
 
 
 def test_a_short_recording_is_repeated_to_one_window(encoder):

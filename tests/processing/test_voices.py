@@ -182,6 +182,11 @@ def test_online_voices_are_those_of_the_people():
     found = np.array([online.decide(one[None]) for one in embeddings])
     assert same_partition(found, whose)
     assert np.linalg.norm(online.centres, axis=1) == pytest.approx(1.0)
+    for number in range(4):
+        mean = embeddings[found == number].mean(axis=0)
+        own, count = online.mean(number)
+        assert own == pytest.approx(mean, abs=0.05)
+        assert 0 < count <= 30
 
 
 def test_between_two_known_voices_nobody_new_speaks():

@@ -81,7 +81,7 @@ def test_second_export_replaces_the_first(export):
     written = (folder / "hyperparams.yaml").read_text()
     assert "threshold: 0.75\n" in written
     assert "threshold_target: fpr=0.01" in written
-    assert "normalised_threshold: null" in written
+    assert "norm_threshold: null" in written
     assert [path.name for path in folder.parent.iterdir()] == ["export"]
     assert {path.name for path in folder.iterdir()} == {*FILES}
 

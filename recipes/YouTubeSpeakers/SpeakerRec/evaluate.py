@@ -235,7 +235,7 @@ def find_sets(hparams, prepared):
 
 
 def open_systems(hparams, run_opts, work, prepared):
-    """The model, its AS-norm, peers and baselines, not yet prepared."""
+    """The model, by both its scores, peers and baselines, not prepared."""
     try:
         model, cache = open_encoder(
             SiameseRecognition, str(hparams["model"]), run_opts, work
