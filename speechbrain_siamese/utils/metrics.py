@@ -61,8 +61,13 @@ def eer(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     >>> rate, threshold
     (0.0, 0.5)
     """
-    scores, labels = checked_trials(scores, labels)
-    far, frr, distinct = operating_points(scores, labels)
+    return _eer_at(*operating_points(*checked_trials(scores, labels)))
+
+
+def _eer_at(
+    far: np.ndarray, frr: np.ndarray, distinct: np.ndarray
+) -> tuple[float, float]:
+    """As ``eer``, of operating points."""
     rate, after = crossing(far, frr)
     gap_before, gap_after = np.abs(far - frr)[after - 1 : after + 1]
     # The margin keeps rounding from deciding between two equal gaps.
@@ -177,7 +182,8 @@ def verification_metrics(
     """
     scores, labels = checked_trials(scores, labels)
     distances = score_distances(scores, kind)
-    rate, eer_threshold = eer(scores, labels)
+    far, frr, distinct = operating_points(scores, labels)
+    rate, eer_threshold = _eer_at(far, frr, distinct)
     if threshold is None:
         threshold = eer_threshold
     elif not np.isfinite(threshold):
@@ -185,7 +191,6 @@ def verification_metrics(
             f"threshold is {threshold}, expected a finite score: leave it "
             "out to use the EER threshold of these trials"
         )
-    far, frr, _ = operating_points(scores, labels)
     accepted = (scores > threshold).astype(int)
     precision, recall, f1, _ = precision_recall_fscore_support(
         labels, accepted, average="binary", zero_division=0.0
