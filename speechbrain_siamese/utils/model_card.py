@@ -174,6 +174,8 @@ def _metadata(figures: dict[str, dict]) -> str:
                 task_name="Speaker verification",
                 dataset_type="own",
                 dataset_name=f"own recordings, {name}",
+                # The hub takes what differs by its name alone for one.
+                dataset_split=name,
                 metric_type=key,
                 metric_name=title,
                 metric_value=round(float(found[key]), 4),
