@@ -12,7 +12,7 @@ import tempfile
 import uuid
 import wave
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -20,6 +20,13 @@ import numpy as np
 
 #: Ending of a file that is being written; such a file may always be deleted.
 PARTIAL = ".partial"
+
+#: Bytes of a file's name that its partial can have too: file systems stop at
+#: 255, and the partial's own marks and those of SQLite's journal need room.
+LONGEST = 220
+
+#: Bytes of a longer name that its partial begins with.
+BEGINNING = 100
 
 #: Bytes that are read at a time.
 CHUNK = 1 << 20
@@ -58,7 +65,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+    partial = path.with_name(
+        f".{_fitting(path.name)}.{uuid.uuid4().hex[:8]}{PARTIAL}"
+    )
     try:
         yield partial
         os.replace(partial, path)
@@ -108,6 +117,9 @@ def check_writable(path: str | Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass
+    # Its name may be longer than the file system has them.
+    with suppress(FileNotFoundError):
+        os.lstat(path)
 
 
 def file_digest(path: str | Path, *more: object) -> str:
@@ -181,12 +193,23 @@ def remove_partials_of(path: str | Path) -> None:
     path = Path(path)
     # With a journal of SQLite's, where it is a gallery.
     own = re.compile(
-        rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}{re.escape(PARTIAL)}(-journal)?"
+        rf"\.{re.escape(_fitting(path.name))}\.[0-9a-f]{{8}}"
+        rf"{re.escape(PARTIAL)}(-journal)?"
     )
     for found in path.parent.glob(f".*{PARTIAL}*"):
         # Not of "a.b" where "a" is written.
         if own.fullmatch(found.name):
             found.unlink(missing_ok=True)
+
+
+def _fitting(name: str) -> str:
+    """A file's name as its partial has it: a long one makes room for more."""
+    spelt = os.fsencode(name)
+    if len(spelt) <= LONGEST:
+        return name
+    # Between two characters, not within one.
+    beginning = spelt[:BEGINNING].decode(errors="ignore")
+    return f"{beginning}.{hashlib.blake2b(spelt, digest_size=8).hexdigest()}"
 
 
 def write_csv(
