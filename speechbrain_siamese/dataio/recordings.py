@@ -198,7 +198,7 @@ def find_recordings(data_folder: str | Path) -> list[Recording]:
             len(gone),
             ", ".join(gone[:10]),
         )
-    folders = sorted({_nfc(path.parent.name) for path in files})
+    folders = sorted({nfc(path.parent.name) for path in files})
     unknown = sorted(set(people) - set(folders))
     if unknown:
         logger.warning(
@@ -213,7 +213,7 @@ def find_recordings(data_folder: str | Path) -> list[Recording]:
     )
     sessions = _distinct(
         {
-            _key(path): f"{speakers[_nfc(path.parent.name)]}-"
+            _key(path): f"{speakers[nfc(path.parent.name)]}-"
             f"{ascii_id(path.stem)}"
             for path in files
         },
@@ -221,7 +221,7 @@ def find_recordings(data_folder: str | Path) -> list[Recording]:
     )
     recordings = []
     for path in files:
-        folder = _nfc(path.parent.name)
+        folder = nfc(path.parent.name)
         name, gender = people.get(folder, ("", ""))
         recordings.append(
             Recording(
@@ -388,10 +388,22 @@ def _distinct(ids: dict[str, str], longest: int) -> dict[str, str]:
 
 def _key(path: Path) -> str:
     """What tells one recording of the corpus from another, wherever it is."""
-    return _nfc(f"{path.parent.name}/{path.name}")
+    return nfc(f"{path.parent.name}/{path.name}")
 
 
-def _nfc(text: str) -> str:
+def nfc(text: str) -> str:
+    """A name as the tables of users have it when they are read.
+
+    Arguments
+    ---------
+    text : str
+        Of a folder or file; macOS hands it out decomposed.
+
+    Returns
+    -------
+    str
+        Composed.
+    """
     return unicodedata.normalize("NFC", text)
 
 

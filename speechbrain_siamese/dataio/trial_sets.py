@@ -12,6 +12,7 @@ from speechbrain_siamese.dataio.manifests import ROOT, check_inside, read_rows
 from speechbrain_siamese.dataio.recordings import (
     ascii_id,
     find_recordings,
+    nfc,
     read_speakers,
 )
 from speechbrain_siamese.dataio.trial_table import (
@@ -108,7 +109,7 @@ def listed_trials(path: str | Path, audio_folder: str | Path) -> TrialSet:
         check_inside(name, path)
     speakers = speakers_by_folder(table)
     people = read_speakers(root / "speakers.csv")
-    genders = [people.get(name, ("", ""))[1] for name in speakers or ()]
+    genders = [people.get(nfc(name), ("", ""))[1] for name in speakers or ()]
     if speakers is not None:
         speakers = [ascii_id(name) for name in speakers]
     return TrialSet(

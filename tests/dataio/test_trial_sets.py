@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,18 @@ def test_listed_trials_know_paths_speakers_and_genders(tmp_path):
     assert left.paths == [tmp_path / "a/1.wav", tmp_path / "b/1"]
     assert (left.speakers, left.genders) == (["a", "b"], ["f", "m"])
     assert left.table.labels.tolist() == [0]
+
+
+def test_names_of_macos_have_their_genders(tmp_path):
+    """It hands out names decomposed; tables are read composed."""
+    name = unicodedata.normalize("NFD", "Zoé")
+    (tmp_path / "speakers.csv").write_text("speaker,gender\nZoé,f\nb,m\n")
+    (tmp_path / "list.txt").write_text(
+        f"1 {name}/1.wav {name}/2.wav\n0 {name}/1.wav b/1.wav\n"
+    )
+    found = listed_trials(tmp_path / "list.txt", tmp_path)
+    assert found.table.names[0] == f"{name}/1.wav"
+    assert found.genders == ["f", "f", "m"]
 
 
 def test_list_without_its_folder_is_told(tmp_path):
