@@ -21,6 +21,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import validate_repo_id
 from speechbrain.dataio.encoder import CategoricalEncoder
+from yaml import YAMLError
 
 from speechbrain_siamese.utils.export_folder import (
     CARD,
@@ -91,9 +92,7 @@ def push(
         for name in FILES
         if (export / name).is_file()
     }
-    files[CARD] = _card(
-        files[CARD].decode(), hub_id, language, licence, datasets
-    )
+    files[CARD] = _card(export / CARD, hub_id, language, licence, datasets)
     if not keep_names:
         files |= _without_names(export)
     api = HfApi()
@@ -160,9 +159,20 @@ def _told_errors(hub_id: str) -> Iterator[None]:
         ) from error
 
 
-def _card(text: str, hub_id: str, language, licence, datasets) -> bytes:
+def _card(path: Path, hub_id: str, language, licence, datasets) -> bytes:
     """The export's card with what its owner knows."""
-    card = ModelCard(text.replace(HERE, hub_id), ignore_metadata_errors=True)
+    try:
+        text = path.read_bytes().decode()
+        card = ModelCard(
+            text.replace(HERE, hub_id), ignore_metadata_errors=True
+        )
+    except (ValueError, YAMLError) as error:
+        # Of a parser's errors each has several lines.
+        raise ValueError(
+            f"{path} is no model card ({' '.join(str(error).split())}): "
+            "expected UTF-8 that begins with YAML between two lines of ---; "
+            "mend it, or take the one that training has written"
+        ) from error
     card.data.language = list(language)
     card.data.license = licence
     if datasets:

@@ -210,3 +210,22 @@ def test_a_mistyped_name_is_not_called_a_failure_of_the_network(export, name):
     with pytest.raises(ValueError, match="is no name on the hub") as caught:
         push(export, name, ["ne"], "mit")
     assert "cannot be reached" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("card", "found"),
+    [
+        (b"---\nlanguage: [ne\n---\nhello", "expected ',' or ']'"),
+        (b"---\nabout: Voices: of Nepal\n---\n", "mapping values are not"),
+        (b"---\n- ne\n---\nhello", "should be a dict"),
+        (b"---\nlicense: mit\n---\nSit\xe1", "can't decode byte 0xe1"),
+    ],
+)
+def test_a_card_that_cannot_be_read_is_told_in_one_line(tmp_path, card, found):
+    (tmp_path / "hyperparams.yaml").touch()
+    (tmp_path / "README.md").write_bytes(card)
+    with pytest.raises(ValueError, match="is no model card") as caught:
+        push(tmp_path, "sita/voices", ["ne"], "mit")
+    told = str(caught.value)
+    assert str(tmp_path / "README.md") in told and found in told
+    assert "\n" not in told
