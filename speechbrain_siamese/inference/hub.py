@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from huggingface_hub import ModelHubMixin, hf_hub_download
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.utils import validate_repo_id
 
 from speechbrain_siamese.utils.safe_form import CONFIG, WEIGHTS, build
 
@@ -35,11 +37,13 @@ class SafeForm(ModelHubMixin):
         Raises
         ------
         ValueError
-            If it is no export of ours, or damaged.
+            If it is neither a folder nor a name that the hub can have, no
+            export of ours, or damaged.
         OSError
             If it cannot be read or fetched.
         """
         _check_config(Path(pretrained_model_name_or_path) / CONFIG)
+        _check_name(str(pretrained_model_name_or_path))
         try:
             return super().from_pretrained(
                 pretrained_model_name_or_path, **settings
@@ -49,6 +53,13 @@ class SafeForm(ModelHubMixin):
             raise ValueError(
                 f"{pretrained_model_name_or_path} holds a {CONFIG} that is no "
                 f"export's ({error}): expected one that training has written"
+            ) from error
+        except LocalEntryNotFoundError as error:
+            raise OSError(
+                _neither(
+                    pretrained_model_name_or_path,
+                    f" that can be fetched ({error})",
+                )
             ) from error
 
     @classmethod
@@ -75,6 +86,8 @@ class SafeForm(ModelHubMixin):
                 "the run go into run_opts"
             )
         folder = Path(model_id)
+        if config is None and not folder.is_dir():
+            raise ValueError(_neither(model_id, f" with a {CONFIG}"))
         if config is None:
             has_yaml = (folder / "hyperparams.yaml").is_file()
             raise ValueError(
@@ -109,6 +122,28 @@ class SafeForm(ModelHubMixin):
             "an export is written by training; share the folder itself, which "
             f"holds {CONFIG} and {WEIGHTS}"
         )
+
+
+def _check_name(name: str) -> None:
+    """Refuse what is no folder, and what the hub cannot have either."""
+    path = Path(name)
+    if path.is_dir():
+        return
+    try:
+        validate_repo_id(name)
+        possible = "/" in name and not path.exists()
+    except HFValidationError:
+        possible = False
+    if not possible:
+        raise ValueError(_neither(name))
+
+
+def _neither(name: str | Path, why: str = "") -> str:
+    """That something is no export that is here, or on the hub."""
+    return (
+        f"{name} is no folder, and no <user>/<name> on the hub{why}: expected "
+        "a folder that training has exported, or the name of one on the hub"
+    )
 
 
 def _check_config(path: Path) -> None:

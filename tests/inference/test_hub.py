@@ -92,8 +92,31 @@ def test_by_its_name_on_the_hub_as_the_cache_has_it(export, tmp_path):
     settings = {"cache_dir": tmp_path / "hub", "local_files_only": True}
     found = SiameseRecognition.from_pretrained("sita/voices", **settings)
     assert found.fingerprint == load(export).fingerprint
-    with pytest.raises((ValueError, OSError)):
-        SiameseRecognition.from_pretrained("nobody/nothing", **settings)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["results/mine/exprot", "/results/exprot", "exprot", "./exprot", "a/b/"],
+)
+def test_a_mistyped_folder_is_not_told_in_the_words_of_the_hub(name):
+    with pytest.raises(ValueError, match="is no folder, and no <user>/<name>"):
+        load(name)
+
+
+def test_a_file_is_not_asked_for_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "talk.wav").touch()
+    with pytest.raises(ValueError, match="is no folder, and no <user>/<name>"):
+        load("export/talk.wav")
+
+
+def test_what_cannot_be_fetched_may_be_a_mistyped_folder(tmp_path):
+    words = r"is no folder, and no <user>/<name> on the hub that can be .*cach"
+    with pytest.raises(OSError, match=words):
+        SiameseRecognition.from_pretrained(
+            "results/exprot", cache_dir=tmp_path, local_files_only=True
+        )
 
 
 def test_what_the_yaml_loader_runs_the_safe_one_refuses(export):
