@@ -34,7 +34,9 @@ from speechbrain_siamese.lobes.features import KeepFeatures, LogMel
 from speechbrain_siamese.lobes.mfcc_stack import MfccStack, StandardisedDenseNet
 from speechbrain_siamese.lobes.two_tower import TwoTowerEncoder
 from speechbrain_siamese.processing.score_norm import Cohort
+from speechbrain_siamese.utils.calibration import Calibration
 from speechbrain_siamese.utils.ranges import check_range
+from speechbrain_siamese.utils.working_points import parse_target
 
 logger = get_logger(__name__)
 
@@ -387,6 +389,17 @@ def _check_values(config: dict) -> None:
             raise ValueError(
                 f"{CONFIG} has some of {', '.join(group)}, expected all or none"
             )
+    try:
+        parse_target(config["threshold_target"])
+        for name in VALUES:
+            pair = name.removesuffix("_slope")
+            if name != pair and config[name] is not None:
+                # One that is too large for a float cannot be told finite.
+                Calibration(
+                    float(config[name]), float(config[f"{pair}_intercept"])
+                )
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{CONFIG}: {error}") from error
 
 
 def _check_value(name: str, value: object) -> None:

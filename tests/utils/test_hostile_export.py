@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from speechbrain_siamese.inference.speaker import SiameseRecognition
 from speechbrain_siamese.utils.export import export_weights
+from speechbrain_siamese.utils.safe_form import VALUES
 
 pytestmark = pytest.mark.fault(
     "exports of strangers: pickles, calls, giant layers",
@@ -117,6 +118,11 @@ MODEL = ["embedding_model", "arguments"]
         (["measure"], "x", "measure is x"),
         (["threshold"], float("nan"), "threshold is nan"),
         (["voice_threshold"], None, "expected all or none"),
+        (["threshold_target"], "nonsense", "json: target is 'nonsense'"),
+        (["calibration_slope"], -1.0, r"json: the calibration has slope -1\.0"),
+        (["calibration_slope"], float("inf"), "has slope inf"),
+        (["calibration_intercept"], float("inf"), "intercept inf"),
+        (["calibration_intercept"], 10**400, "too large"),
     ],
 )
 def test_a_configuration_that_would_fail_later_is_refused(
@@ -127,6 +133,18 @@ def test_a_configuration_that_would_fail_later_is_refused(
     change(config, keys, value)
     path.write_text(json.dumps(config))
     with pytest.raises(ValueError, match=message):
+        SiameseRecognition.from_pretrained(export)
+
+
+@pytest.mark.parametrize("name", [n for n in VALUES if n.endswith("_slope")])
+def test_each_calibration_is_looked_at(export, name):
+    path = export / "config.json"
+    config = json.loads(path.read_text())
+    # A tiny training has learnt nothing but the first.
+    group = [n for n in VALUES if n.startswith(name.removesuffix("slope"))]
+    config |= {**dict.fromkeys(group, 0.5), name: -2.0}
+    path.write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"config\.json: .* slope -2\.0"):
         SiameseRecognition.from_pretrained(export)
 
 
