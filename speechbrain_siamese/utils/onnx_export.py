@@ -152,7 +152,8 @@ def export_onnx(
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            "ONNX is not installed: pip install 'speechbrain-siamese[onnx]'"
+            f"ONNX is not installed ({error}): "
+            "pip install 'speechbrain-siamese[onnx]'"
         ) from error
     model = WaveformEncoder(log_mel, encoder).cpu().eval()
     batch, time = (torch.export.Dim(name) for name in ("batch", "time"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
@@ -74,7 +76,17 @@ def test_onnxruntime_gives_the_same_embeddings(session, batch, lengths):
 
 
 def test_without_onnx_the_extra_is_named(small, monkeypatch, tmp_path):
-    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
-    with pytest.raises(ImportError, match=r"speechbrain-siamese\[onnx\]"):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match=r"onnx.*speechbrain-siamese\[onnx\]"):
         export_onnx(small.features(), small.encoder(None), tmp_path / "m.onnx")
     assert not (tmp_path / "m.onnx").exists()
+
+
+def test_onnx_that_is_broken_is_told_with_its_cause(
+    small, monkeypatch, tmp_path
+):
+    (tmp_path / "onnx.py").write_text("raise ImportError('no libprotobuf')")
+    monkeypatch.delitem(sys.modules, "onnx", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match=r"\(no libprotobuf\): pip install"):
+        export_onnx(small.features(), small.encoder(None), tmp_path / "m.onnx")
