@@ -135,9 +135,14 @@ class Sessions:
         ValueError
             If it is no upload.
         """
-        path = path.resolve()
-        # A folder is no upload, were it that of all of them.
-        if not path.is_relative_to(self.uploads) or path.is_dir():
+        try:
+            path = path.resolve()
+            # A folder is no upload, were it that of all of them.
+            upload = path.is_relative_to(self.uploads) and not path.is_dir()
+        except (ValueError, OSError):
+            # Its name is none that a file can have.
+            upload = False
+        if not upload:
             raise ValueError(f"{path.name} was not given to this page")
         with self._lock:
             session.uploads.add(path)

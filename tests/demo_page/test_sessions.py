@@ -115,6 +115,14 @@ def test_the_folder_of_all_uploads_cannot_be_claimed(sessions, uploaded):
     assert left(sessions) == ["a.wav"]
 
 
+@pytest.mark.parametrize("name", ["a.wav\0", "a" * 5000])
+def test_a_name_that_no_file_can_have_is_no_upload(sessions, name):
+    with sessions.use("mine") as session:
+        with pytest.raises(ValueError, match="was not given to this page"):
+            sessions.claim(session, sessions.uploads / name)
+        assert session.uploads == set()
+
+
 def test_idle_sessions_and_forgotten_uploads_are_swept(
     sessions, uploaded, monkeypatch
 ):
