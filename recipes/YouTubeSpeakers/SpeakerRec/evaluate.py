@@ -426,15 +426,27 @@ def draw_training(pictures, path):
     """Distances over epochs, where the training's figures are at hand."""
     if not path.is_file():
         return
-    epochs = json.loads(path.read_text(encoding="utf-8")).get("epochs")
-    if not epochs:
+    try:
+        epochs = json.loads(path.read_text(encoding="utf-8")).get("epochs")
+        if not epochs:
+            return
+        figure = plot_distances(epochs)
+    except Exception as error:
+        # It may be anybody's file, and all else is done by now.
+        logger.warning(
+            "%s is no training's, so there is no picture of its epochs (%s: "
+            "%s)",
+            path,
+            type(error).__name__,
+            error,
+        )
         return
     pictures.add(
         "distances",
         "Distances over epochs",
         "Mean Euclidean distance of similar and dissimilar pairs in training "
         "and on validation trials: they should part, on both.",
-        plot_distances(epochs),
+        figure,
     )
 
 
