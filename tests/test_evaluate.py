@@ -407,6 +407,9 @@ def test_an_evaluation_goes_on_where_it_was_interrupted(claim_output, tmp_path):
     claim_output(output, source, OF | {"lengths": "[1]"})
     (output / "hyperparams.yaml").write_text("seed: 1")
     claim_output(output, source, OF | {"lengths": "[3]"})
+    # However the shell has completed them.
+    claim_output(output, source, OF | {"data_folder": "voices/"})
+    claim_output(output, source, OF | {"model": "./export/"})
     with pytest.raises(ValueError, match="the figures of something else"):
         claim_output(output, source, OF | {"data_folder": "others"})
 

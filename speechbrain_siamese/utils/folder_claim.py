@@ -103,12 +103,30 @@ def claim_folder(
     folder = Path(folder)
     if (folder / marker).is_file():
         return
-    found = [name for name in replaced if (folder / name).exists()]
+    check_nothing_replaced(option, folder, replaced)
+    with whole_file(folder / marker) as partial:
+        partial.write_text("What lies here may be replaced.\n")
+
+
+def check_nothing_replaced(
+    option: str, folder: str | Path, replaced: Sequence[str]
+) -> None:
+    """Refuse a folder that is not ours and holds what would be replaced.
+
+    Arguments
+    ---------
+    option, folder, replaced
+        As for ``claim_folder``.
+
+    Raises
+    ------
+    ValueError
+        If there is something of that name.
+    """
+    found = [name for name in replaced if (Path(folder) / name).exists()]
     if found:
         raise ValueError(
             f"{option} is {folder}, which this command has not begun to write "
             f"into; it holds {', '.join(found)}, which would be replaced: give "
             "a new or empty folder"
         )
-    with whole_file(folder / marker) as partial:
-        partial.write_text("What lies here may be replaced.\n")

@@ -58,6 +58,7 @@ from speechbrain_siamese.inference.embeddings import EmbeddingCache
 from speechbrain_siamese.inference.fingerprint import model_fingerprint
 from speechbrain_siamese.inference.speaker import SiameseRecognition
 from speechbrain_siamese.inference.teacher import load_encoder
+from speechbrain_siamese.utils.folder_claim import check_nothing_replaced
 from speechbrain_siamese.utils.peak_memory import peak_megabytes
 from speechbrain_siamese.utils.plots import plot_distances
 from speechbrain_siamese.utils.ranges import check_range
@@ -148,7 +149,9 @@ def claim_output(output, source, settings):
         )
     if output.exists() and not output.is_dir():
         raise ValueError(f"output_folder is {output}, a file: give a folder")
-    ours = {key: settings[key] for key in ("model", "trials", "data_folder")}
+    keys = ("model", "trials", "data_folder")
+    # A slash at the end makes no other path.
+    ours = {key: os.path.normpath(settings[key]) for key in keys}
     note = output / NOTE
     metrics = output / "metrics.json"
     if note.is_file():
@@ -159,15 +162,9 @@ def claim_output(output, source, settings):
         earlier = {key: found.get(key) for key in ours}
     else:
         remove_partials_of(note)
-        taken = [name for name in REPLACED if (output / name).exists()]
-        if taken:
-            raise ValueError(
-                f"output_folder is {output}, which is no evaluation's and "
-                f"holds {', '.join(taken)}, which would be replaced: give a "
-                "new or empty folder"
-            )
+        check_nothing_replaced("output_folder", output, REPLACED)
         earlier = ours
-    if earlier != ours:
+    if {key: os.path.normpath(str(earlier.get(key))) for key in keys} != ours:
         raise ValueError(
             f"output_folder is {output}, which holds the figures of something "
             f"else ({earlier}, expected {ours}): give another, or delete it"
