@@ -511,15 +511,48 @@ def test_what_was_prepared_anew_is_not_taken_for_what_was_held_out(
         path.parent.mkdir()
         shutil.copy(trained / name, path)
     source, prepared = tmp_path / "export", tmp_path / "prepared"
-    check(source, prepared, given=False)
+    assert check(source, prepared, given=False, others=False)
     told = json.loads((prepared / "preparation.json").read_text())
     (prepared / "preparation.json").write_text(
         json.dumps({**told, "fingerprint": "another"})
     )
     with pytest.raises(ValueError, match="was prepared anew"):
-        check(source, prepared, given=False)
+        check(source, prepared, given=False, others=False)
     with caplog.at_level("WARNING"):
-        check(source, prepared, given=True)
+        assert check(source, prepared, given=True, others=True)
     assert "the figures flatter it" in caplog.text
+    # Other people than those can still be measured on.
+    with caplog.at_level("WARNING"):
+        assert not check(source, prepared, given=False, others=True)
+    assert "they are left out" in caplog.text
     # Of a model from elsewhere nothing is known.
-    check(tmp_path / "other" / "export", prepared, given=False)
+    other = tmp_path / "other" / "export"
+    assert check(other, prepared, given=False, others=False)
+
+
+def test_without_what_was_held_out_the_list_is_measured_alone(
+    by_path, trained, tmp_path
+):
+    find_sets = by_path(RECIPE / "evaluate.py").find_sets
+    trials = tmp_path / "list.txt"
+    trials.write_text("1 a/1.wav a/2.wav\n0 a/1.wav b/1.wav\n")
+    hparams = {"trials": trials, "data_folder": tmp_path, "seed": 1}
+    prepared = trained / "prepared"
+    keys = [s.key for s in find_sets(hparams, prepared, held_out=True)]
+    assert keys[0] == "list_list" and keys[-1] == "valid"
+    (found,) = find_sets(hparams, prepared, held_out=False)
+    assert found.key == "list_list"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"epochs": 10}', "[1, 2]", '{"epochs": [{"loss": 1}]}', "{", "[" * 9999],
+)
+def test_metrics_of_another_program_cost_their_picture_only(
+    by_path, tmp_path, caplog, text
+):
+    path = tmp_path / "metrics.json"
+    path.write_text(text)
+    with caplog.at_level("WARNING"):
+        by_path(RECIPE / "evaluate.py").draw_training(None, path)
+    assert f"{path} is no training's" in caplog.text

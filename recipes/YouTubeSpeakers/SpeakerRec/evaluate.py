@@ -119,7 +119,8 @@ def check_settings(hparams):
     if prepared and not Path(prepared).is_dir():
         raise ValueError(
             f"prepared_folder is {prepared}, which is no folder: name the "
-            "training's folder 'prepared', or null for none"
+            "training's folder 'prepared', or null for the one beside the "
+            "export"
         )
     if hparams["trials"] and not hparams["data_folder"]:
         raise ValueError(
@@ -179,29 +180,43 @@ def open_encoder(kind, source, run_opts, work):
     return model, EmbeddingCache(work / "embeddings", model_fingerprint(model))
 
 
-def check_prepared(source, prepared, given):
-    """Tell if people were held out anew: the model may have heard them."""
+def check_prepared(source, prepared, given, others):
+    """Whether to measure on who is held out: the model may have heard them.
+
+    Where a preparation was made anew since, what the user names is taken, and
+    told; what merely lies beside the export is left out if there are others.
+    """
     trained = noted_traits(source.parent / "save").get(DATA)
     if not trained or not (prepared / "preparation.json").is_file():
-        return
+        return True
     if prepared_fingerprint(prepared) == trained:
-        return
+        return True
     if given:
         logger.warning(
             "%s is not what the model was trained on: if there are people of "
             "its training among those held out there, the figures flatter it",
             prepared,
         )
-        return
+        return True
+    if others:
+        logger.warning(
+            "%s was prepared anew since the model was trained, so it may have "
+            "heard who is held out there: they are left out",
+            prepared,
+        )
+        return False
     raise ValueError(
         f"{prepared} was prepared anew since the model was trained, so it may "
-        "have heard who is held out there: train it again, or name another "
-        "prepared_folder"
+        "have heard who is held out there: train it again, name another "
+        "prepared_folder, or give trials of other people (data_folder)"
     )
 
 
-def find_sets(hparams, prepared):
-    """The sets to measure, what is asked for first."""
+def find_sets(hparams, prepared, held_out):
+    """The sets to measure, what is asked for first.
+
+    Those that the preparation has held out only where ``held_out`` says so.
+    """
     sets = []
     if hparams["trials"]:
         sets.append(listed_trials(hparams["trials"], hparams["data_folder"]))
@@ -209,7 +224,7 @@ def find_sets(hparams, prepared):
         sets.append(folder_trials(hparams["data_folder"], hparams["seed"]))
     # The unknown voice first: it is the one that tells what to expect.
     for question in reversed(QUESTIONS):
-        if (prepared / f"trials_{question}.txt").is_file():
+        if held_out and (prepared / f"trials_{question}.txt").is_file():
             sets.append(prepared_trials(prepared, question, MEANING[question]))
     if not sets:
         raise ValueError(
@@ -226,7 +241,7 @@ def find_sets(hparams, prepared):
             "of one speaker, and one of another"
         )
     # Last: thresholds and calibrations are chosen on it.
-    if (prepared / "trials_valid.txt").is_file():
+    if held_out and (prepared / "trials_valid.txt").is_file():
         sets.append(prepared_trials(prepared, "valid", VALID))
     return sets
 
@@ -312,8 +327,13 @@ def main(argv):
     # The page is sent on: it shall not tell where on this machine it was.
     beside = os.path.relpath(source.parent / "prepared")
     prepared = Path(hparams["prepared_folder"] or beside)
-    check_prepared(source, prepared, given=bool(hparams["prepared_folder"]))
-    sets = find_sets(hparams, prepared)
+    held_out = check_prepared(
+        source,
+        prepared,
+        given=bool(hparams["prepared_folder"]),
+        others=bool(hparams["data_folder"]),
+    )
+    sets = find_sets(hparams, prepared, held_out)
     output = Path(
         hparams["output_folder"] or source.parent / f"evaluation_{sets[0].key}"
     )
