@@ -158,6 +158,9 @@ class SileroFinder:
         """Ask the network about whole chunks."""
         import torch
 
+        # Of no samples split() makes one chunk, which the network refuses.
+        if not len(samples):
+            return
         threads = torch.get_num_threads()
         # A chunk is so little work that more threads only wait for another.
         torch.set_num_threads(1)

@@ -83,6 +83,20 @@ def test_times_of_kept_stretches_count_from_the_original_start(
     assert kept == pytest.approx((1.9, 4.1), abs=0.011)
 
 
+@pytest.mark.parametrize("vad", [None, "silero"])
+def test_long_beginnings_are_cut_with_each_detector(
+    tmp_path, write_audio, speech_like, vad
+):
+    """Longer than a block of decoding, which lies before the cut as a whole."""
+    sound = speech_like("#" * 45)
+    write_audio(tmp_path / "source" / "anna" / "a.wav", sound, 16000)
+    settings = CleaningSettings(trim_start=40.0, vad=vad)
+    cleaned, rejected = run(tmp_path / "source", tmp_path / "out", settings)
+    # A tone is no speech to Silero.
+    assert [len(cleaned), len(rejected)] == ([0, 1] if vad else [1, 0])
+    assert not rejected or rejected[0].reason.startswith("silent")
+
+
 def test_result_is_the_same_with_several_jobs(source, tmp_path, contents):
     one, _ = run(source, tmp_path / "one")
     two, _ = run(source, tmp_path / "two", n_jobs=2)

@@ -67,6 +67,16 @@ def test_silero_hears_speech_and_not_a_tone(speech, speech_like):
     assert find(speech_like(".##."))
 
 
+@pytest.mark.parametrize("rate", [16000, 22050])
+def test_silero_takes_blocks_of_nothing_and_less_than_a_chunk(rate):
+    """All of a block may lie before ``trim_start``."""
+    sound = np.random.default_rng(0).normal(0, 0.01, rate)
+    finder = voice_finder(CleaningSettings(sample_rate=rate, vad="silero"))
+    for block in (sound[:0], sound[:100], sound[100:200], sound[200:]):
+        finder.add(block)
+    assert finder.voiced(rate) == find(sound, sample_rate=rate, vad="silero")
+
+
 def test_silero_at_another_rate_finds_the_same_seconds(real_data):
     path = sorted((real_data / "raw").glob("*/*.m4a"))[0]
     voiced = {}
