@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from speechbrain_siamese.dataio.cleaning import CleaningSettings
+from speechbrain_siamese.dataio.cleaning import CleaningSettings, between_cuts
 from speechbrain_siamese.dataio.decoding import DecodingError, audio_format
 from speechbrain_siamese.dataio.kept_speech import (
     Unusable,
@@ -62,7 +62,7 @@ class CleanRecording:
         Stretches of the original recording, in seconds, that the cleaned
         audio consists of.
     quality : ClipQuality
-        Of the recording behind the cut start.
+        Of the recording between the cuts at its ends.
     outline : tuple[int, ...]
         Of the whole recording: highest sample of each of ``POINTS`` parts, in
         percent of full scale.
@@ -262,12 +262,13 @@ def _build(
         with whole_file(audio_path) as partial:
             write_wav(partial, _parts(spool, stretches, peak), rate)
             claim.check()
+    first, last = between_cuts(total, settings)
     return {
         "duration": sum(stop - start for start, stop in stretches) / rate,
         "raw_duration": total / rate,
         "kept": [[start / rate, stop / rate] for start, stop in stretches],
         "bytes": audio_path.stat().st_size,
-        "quality": asdict(meter.quality()),
+        "quality": asdict(meter.quality((last - first) / rate)),
         "outline": outline.points(POINTS),
         "audio_format": kind,
     }

@@ -39,7 +39,8 @@ def spool_speech(
 
     All but the outline are of what lies behind ``trim_start``, silence in
     place of the recording's cuts: a loud jingle says nothing of how loud voices
-    are. Where ``trim_end`` begins is known at the end only.
+    are. Where ``trim_end`` begins is known at the end only: finder and meter
+    are told then.
 
     Arguments
     ---------
@@ -101,11 +102,14 @@ def _without_cuts(
 
 
 def _behind(
-    trim_start: float, recording: Recording, hear: Callable[[np.ndarray], None]
+    trim_start: float,
+    recording: Recording,
+    hear: Callable[[np.ndarray, float], None],
 ) -> Callable[[np.ndarray, int], None]:
     """Lets through what is neither cut at the start nor elsewhere.
 
-    Pieces that begin there, as a whole: they last a fraction of a second.
+    Pieces that begin there, as a whole, since they last a fraction of a second,
+    and with the seconds from the cut start to their end.
     """
     seconds = 0.0
 
@@ -114,7 +118,7 @@ def _behind(
         begin, seconds = seconds, seconds + channels.shape[1] / rate
         cut = any(one.start <= begin < one.stop for one in recording.cut)
         if begin >= trim_start and not cut:
-            hear(channels)
+            hear(channels, seconds - trim_start)
 
     return hear_channels
 

@@ -5,6 +5,7 @@ All follows from levels of short frames and one count, gathered block by block.
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,9 +90,11 @@ class QualityMeter:
 
     def __init__(self, sample_rate: int):
         self.sample_rate = sample_rate
-        self._sums = StepSums(max(1, round(FRAME * sample_rate)))
-        self._samples = self._clipped = 0
-        self._native = self._native_clipped = 0
+        step = max(1, round(FRAME * sample_rate))
+        self._sums, self._full_scale = StepSums(step), StepSums(step)
+        self._samples = 0
+        # Of each piece: where it ends, its samples, those at full scale.
+        self._pieces = array("d")
 
     def add(self, block: np.ndarray) -> None:
         """Take the next block.
@@ -103,29 +106,38 @@ class QualityMeter:
         """
         self._sums.add(block)
         self._samples += len(block)
-        self._clipped += int((np.abs(block) >= FULL_SCALE).sum())
+        self._full_scale.add(np.abs(block) >= FULL_SCALE)
 
-    def add_channels(self, channels: np.ndarray) -> None:
+    def add_channels(self, channels: np.ndarray, end: float = 0.0) -> None:
         """Take sound as it is in the file, for its clipping alone.
 
         Arguments
         ---------
         channels : np.ndarray
             (channels, samples), full scale is 1, at any rate.
+        end : float
+            Second of what is heard where it ends.
         """
-        self._native += channels.shape[1]
         full = (np.abs(channels) >= FULL_SCALE).any(axis=0)
-        self._native_clipped += int(full.sum())
+        self._pieces.extend((end, channels.shape[1], full.sum()))
 
-    def quality(self) -> ClipQuality:
-        """What all of it is worth.
+    def quality(self, seconds: float = np.inf) -> ClipQuality:
+        """What it is worth.
+
+        Arguments
+        ---------
+        seconds : float
+            What was heard behind them does not count.
 
         Returns
         -------
         ClipQuality
         """
         sums = self._sums
-        levels = frame_levels(sums.whole(), sums.step, 1)
+        # No recording lasts longer than all of it.
+        samples = round(min(self._samples, seconds * self.sample_rate))
+        steps = samples // sums.step
+        levels = frame_levels(sums.whole()[:steps], sums.step, 1)
         heard = levels[levels > LOWEST]
         level, noise = -np.inf, 0.0
         if len(heard):
@@ -134,14 +146,18 @@ class QualityMeter:
             sound = levels[np.isfinite(levels)].clip(min=LOWEST)
             noise = float(np.percentile(sound, NOISE_FLOOR))
         speech = levels > silence_level(levels, SPEECH_RANGE, relative=True)
+        pieces = np.array(self._pieces).reshape(-1, 3)
+        if len(pieces):
+            counted = pieces[pieces[:, 0] <= seconds, 1:].sum(axis=0)
+        else:
+            full_scale = self._full_scale.whole()[:steps, 0]
+            counted = steps * sums.step, full_scale.sum()
         return ClipQuality(
-            seconds=self._samples / self.sample_rate,
+            seconds=samples / self.sample_rate,
             speech=float(speech.sum()) * sums.step / self.sample_rate,
             level=level,
             snr=max(0.0, level - noise),
-            clipped=self._native_clipped / self._native
-            if self._native
-            else self._clipped / max(1, self._samples),
+            clipped=float(counted[1] / max(1, counted[0])),
         )
 
 

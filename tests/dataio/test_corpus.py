@@ -97,6 +97,20 @@ def test_long_beginnings_are_cut_with_each_detector(
     assert not rejected or rejected[0].reason.startswith("silent")
 
 
+def test_what_is_cut_at_the_ends_says_nothing_of_the_quality(
+    tmp_path, write_audio, speech_like
+):
+    speech, jingle = speech_like("." + "##." * 9), np.ones(10 * 16000)
+    sound = np.concatenate([jingle, speech, jingle])
+    write_audio(tmp_path / "plain" / "a" / "a.wav", speech, 16000)
+    write_audio(tmp_path / "advertised" / "a" / "a.wav", sound, 16000)
+    cut = CleaningSettings(trim_start=10.0, trim_end=10.0)
+    ((plain,), _) = run(tmp_path / "plain", tmp_path / "1", CleaningSettings())
+    ((other,), _) = run(tmp_path / "advertised", tmp_path / "2", cut)
+    assert plain.quality.clipped == 0
+    assert other.quality == plain.quality
+
+
 def test_result_is_the_same_with_several_jobs(source, tmp_path, contents):
     one, _ = run(source, tmp_path / "one")
     two, _ = run(source, tmp_path / "two", n_jobs=2)

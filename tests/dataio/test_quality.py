@@ -69,6 +69,24 @@ def test_what_is_clipped_in_any_channel_counts_where_they_are_heard():
     assert meter.quality().clipped == 60 / (2 * RATE)
 
 
+@pytest.mark.parametrize("channels", [False, True])
+def test_what_was_heard_behind_the_end_does_not_count(channels):
+    loud = np.ones(RATE, dtype=np.float32)
+    kept, cut = [tone(1.0, 0.1), loud[:80], tone(0.99, 0.001)], [loud, loud]
+    meters = []
+    for blocks in (kept, kept + cut):
+        meter, end = QualityMeter(RATE), 0
+        for block in blocks:
+            meter.add(block)
+            end += len(block)
+            if channels:
+                meter.add_channels(np.stack([block, block]), end / RATE)
+        meters.append(meter)
+    found = meters[1].quality(seconds=2.0)
+    assert found == meters[0].quality()
+    assert found.clipped == 80 / (2 * RATE)
+
+
 @pytest.mark.parametrize("blocks", [[], [np.zeros(RATE, dtype=np.float32)]])
 def test_nothing_and_silence_hold_no_speech(blocks):
     found = clip_quality(blocks, RATE)
