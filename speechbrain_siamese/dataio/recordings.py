@@ -43,11 +43,11 @@ LAYOUT = (
     "speaker,name,gender"
 )
 
+#: What may lie beside the speakers' folders.
 TABLES = ("speakers.csv", "exclude.csv")
 
 #: Kind of a row of ``suspects.csv`` that is about no recording.
 TWO_NAMES = "two names"
-"""What may lie beside the speakers' folders."""
 
 # Ids become names of folders and files; file systems stop at 255 bytes, and
 # endings need room.
