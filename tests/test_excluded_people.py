@@ -26,8 +26,8 @@ def prepare(by_path):
 
 def left(prepare, folder, names) -> set[str]:
     """Folders of the people who are not excluded by a list."""
-    found = prepare._find({"data_folder": folder}, prepare._read_names(names))
-    return {item.path.parent.name for item in found["data_folder"]}
+    found, _ = prepare._find(folder, None, prepare._read_names(names))
+    return {item.path.parent.name for item in found}
 
 
 @pytest.mark.parametrize("folder_form", ["NFC", "NFD"])

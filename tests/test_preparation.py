@@ -187,6 +187,9 @@ def test_recordings_are_prepared_without_training(tiny, tiny_data, tmp_path):
         rows = {row["recording"]: row for row in csv.DictReader(file)}
     assert float(rows["गीता/1.wav"]["raw_seconds"]) == pytest.approx(4, abs=0.1)
     assert "unreadable" in rows["गीता/empty.wav"]["doubts"]
+    manifest = (prepared / "train.csv").read_text("utf-8")
+    assert rows["गीता/1.wav"]["session"].endswith("-1-clip")
+    assert f"\n{rows['गीता/1.wav']['session']}," in manifest
     assert "9 speakers" in (prepared / "report.html").read_text("utf-8")
     assert "9 speakers" in (prepared / "README.md").read_text("utf-8")
     before = tiny.snapshot(prepared)

@@ -53,7 +53,7 @@ from speechbrain_siamese.dataio.preparation import (
     would_replace,
     write_preparation,
 )
-from speechbrain_siamese.dataio.recordings import Recording, find_recordings
+from speechbrain_siamese.dataio.recordings import CLIP, find_corpus
 from speechbrain_siamese.dataio.shards import write_shards
 from speechbrain_siamese.dataio.split_files import write_split_files
 from speechbrain_siamese.dataio.splits import SplitSettings
@@ -139,20 +139,19 @@ def prepare_youtube(
         return
     claim_prepared(save, data_folder, clips_folder)
     remove_partials(save)
-    recordings = _find(
-        {"data_folder": data_folder, "clips_folder": clips_folder},
-        _read_names(exclude_speakers),
+    recordings, of_clips = _find(
+        data_folder, clips_folder, _read_names(exclude_speakers)
     )
     settings = {
         "cleaning": asdict(cleaning),
         "splits": asdict(splits),
         "seed": seed,
     }
-    sessions = [item.session for item in chain(*recordings.values())]
+    sessions = [item.session for item in chain(recordings, of_clips)]
     if check and would_replace(save, settings, sessions):
         check("other settings")
     long_ones, rejected_long = clean_corpus(
-        recordings["data_folder"],
+        recordings,
         save / "clean",
         cleaning,
         n_jobs,
@@ -165,13 +164,12 @@ def prepare_youtube(
             cleaning, trim_start=0.0, trim_end=0.0, cut_recurring=False
         )
         short_ones, rejected_clips = clean_corpus(
-            recordings["clips_folder"],
+            of_clips,
             save / "clean_clips",
             uncut,
             n_jobs,
             joblib_backend,
         )
-        # A clip may be called as a recording is.
         rejected += [_as_clip(item) for item in rejected_clips]
     if rejected:
         logger.warning(
@@ -198,7 +196,7 @@ def prepare_youtube(
             [*long_ones, *clips], cleaning.sample_rate, save / "README.md"
         )
         write_split_files(
-            save, long_ones, short_ones, cleaning.sample_rate, splits, seed
+            save, long_ones, clips, cleaning.sample_rate, splits, seed
         )
         write_preparation(save, fingerprint, settings, sessions)
     if shards:
@@ -212,38 +210,29 @@ def prepare_youtube(
 
 
 def _as_clip(item):
-    """The same with a session as the manifest calls it."""
-    session = f"{item.recording.session}-clip"
+    """The same with its session in the corpus: a recording may be called so."""
+    session = item.recording.session + CLIP
     return replace(item, recording=replace(item.recording, session=session))
 
 
-def _find(folders: dict[str, str | None], excluded: set[str]):
-    """Recordings of each folder, without those of excluded people."""
-    found: dict[str, list[Recording]] = {}
-    for key, folder in folders.items():
-        try:
-            found[key] = find_recordings(folder) if folder else []
-        except ValueError as error:
-            raise ValueError(f"{key}: {error}") from error
-    names = {
-        key: [{_nfc(item.path.parent.name), item.speaker} for item in items]
-        for key, items in found.items()
-    }
-    unknown = excluded.difference(*chain(*names.values()))
+def _find(data_folder: str, clips_folder: str | None, excluded: set[str]):
+    """Recordings and clips, without those of excluded people."""
+    found = find_corpus(data_folder, clips_folder)
+
+    def names(item):
+        return {_nfc(item.path.parent.name), item.speaker}
+
+    unknown = excluded.difference(*map(names, chain(*found)))
     if unknown:
         logger.warning(
             "exclude_speakers names %d people of whom there is no folder: %s",
             len(unknown),
             ", ".join(sorted(unknown)[:10]),
         )
-    return {
-        key: [
-            item
-            for item, own in zip(items, names[key], strict=True)
-            if not own & excluded
-        ]
-        for key, items in found.items()
-    }
+    return [
+        [item for item in items if not names(item) & excluded]
+        for items in found
+    ]
 
 
 def _read_names(path: str | None) -> set[str]:

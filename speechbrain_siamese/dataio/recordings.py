@@ -12,7 +12,8 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from speechbrain.utils.logger import get_logger
@@ -48,6 +49,9 @@ TABLES = ("speakers.csv", "exclude.csv")
 
 #: Kind of a row of ``suspects.csv`` that is about no recording.
 TWO_NAMES = "two names"
+
+#: Ending of a clip's session where it stands beside those of recordings.
+CLIP = "-clip"
 
 # Ids become names of folders and files; file systems stop at 255 bytes, and
 # endings need room.
@@ -167,7 +171,58 @@ def find_recordings(data_folder: str | Path) -> list[Recording]:
         If the folder is missing or holds no recording, or one of its tables
         can't be understood.
     """
-    root = Path(data_folder)
+    return _named([_look_into(Path(data_folder))])[0]
+
+
+def find_corpus(
+    data_folder: str | Path, clips_folder: str | Path | None = None
+) -> tuple[list[Recording], list[Recording]]:
+    """All recordings and clips of a corpus: one name in both is one person.
+
+    Arguments
+    ---------
+    data_folder : str | Path
+        As for ``find_recordings``.
+    clips_folder : str | Path | None
+        Short clips, in the same layout. Of a person in both folders the name
+        and the gender count that are told first, those of ``data_folder``
+        before the clips'.
+
+    Returns
+    -------
+    recordings : list[Recording]
+    clips : list[Recording]
+        With ``CLIP`` behind it, the session of each differs from those of all
+        recordings.
+
+    Raises
+    ------
+    ValueError
+        As ``find_recordings``, for either folder.
+    """
+    folders = {"data_folder": data_folder, "clips_folder": clips_folder}
+    found = []
+    for key, folder in folders.items():
+        try:
+            found.append(_look_into(Path(folder)) if folder else _Folder())
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from error
+    recordings, clips = _named(found)
+    return recordings, clips
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """Recordings that lie in one folder, and what its tables say."""
+
+    root: Path = Path()
+    files: Sequence[Path] = ()
+    people: dict[str, tuple[str, str]] = field(default_factory=dict)
+    excluded: dict[str, tuple[Cut, ...]] = field(default_factory=dict)
+
+
+def _look_into(root: Path) -> _Folder:
+    """What is in a folder; says what of it is odd."""
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder; {LAYOUT}")
     files, ignored = _audio_files(root)
@@ -198,42 +253,62 @@ def find_recordings(data_folder: str | Path) -> list[Recording]:
             len(gone),
             ", ".join(gone[:10]),
         )
-    folders = sorted({nfc(path.parent.name) for path in files})
-    unknown = sorted(set(people) - set(folders))
-    if unknown:
-        logger.warning(
-            "%s names %d speakers without a recording in %s: %s",
-            root / "speakers.csv",
-            len(unknown),
-            root,
-            ", ".join(unknown),
-        )
-    speakers = _distinct(
-        {name: ascii_id(name) for name in folders}, MAX_SPEAKER
+    return _Folder(root, files, people, excluded)
+
+
+def _named(folders: Sequence[_Folder]) -> list[list[Recording]]:
+    """Recordings of each folder, those of clips last, with ids and names."""
+    names = sorted(
+        {nfc(path.parent.name) for one in folders for path in one.files}
     )
-    sessions = _distinct(
-        {
-            _key(path): f"{speakers[nfc(path.parent.name)]}-"
-            f"{ascii_id(path.stem)}"
-            for path in files
-        },
-        MAX_SESSION,
-    )
-    recordings = []
-    for path in files:
-        folder = nfc(path.parent.name)
-        name, gender = people.get(folder, ("", ""))
-        recordings.append(
-            Recording(
-                speaker=speakers[folder],
-                name=name or folder,
-                gender=gender,
-                session=sessions[_key(path)],
-                path=path,
-                cut=excluded.get(_key(path), ()),
+    speakers = _distinct({name: ascii_id(name) for name in names}, MAX_SPEAKER)
+    people = dict.fromkeys(names, ("", ""))
+    for one in folders:
+        for name in people.keys() & one.people.keys():
+            # What is told first counts.
+            (known, gender), other = people[name], one.people[name]
+            people[name] = known or other[0], gender or other[1]
+    found, taken = [], set()
+    for one in folders:
+        unknown = sorted(set(one.people) - set(names))
+        if unknown:
+            logger.warning(
+                "%s names %d speakers of whom there is no recording: %s",
+                one.root / "speakers.csv",
+                len(unknown),
+                ", ".join(unknown),
             )
+        sessions = _distinct(
+            {
+                _key(path): f"{speakers[nfc(path.parent.name)]}-"
+                f"{ascii_id(path.stem)}"
+                for path in one.files
+            },
+            MAX_SESSION,
+            taken,
         )
-    return sorted(recordings, key=lambda recording: recording.session)
+        recordings = []
+        for path in one.files:
+            folder = nfc(path.parent.name)
+            name, gender = people[folder]
+            recordings.append(
+                Recording(
+                    speaker=speakers[folder],
+                    name=name or folder,
+                    gender=gender,
+                    session=sessions[_key(path)],
+                    path=path,
+                    cut=one.excluded.get(_key(path), ()),
+                )
+            )
+        found.append(sorted(recordings, key=lambda item: item.session))
+        # A recording may be called as a clip is with its ending.
+        taken = {
+            session.lower()[: -len(CLIP)]
+            for session in sessions.values()
+            if session.lower().endswith(CLIP)
+        }
+    return found
 
 
 def _audio_files(root: Path) -> tuple[list[Path], Counter]:
@@ -368,8 +443,12 @@ def read_excluded(path: Path) -> dict[str, tuple[Cut, ...]]:
     return found
 
 
-def _distinct(ids: dict[str, str], longest: int) -> dict[str, str]:
+def _distinct(
+    ids: dict[str, str], longest: int, taken: Collection[str] = ()
+) -> dict[str, str]:
     """Shortens long ids; marks those that collide, case not counting.
+
+    With each other, or with those that are taken, which are in lower case.
 
     The mark is a hash of the id's key, so that it depends on no order.
     """
@@ -379,7 +458,7 @@ def _distinct(ids: dict[str, str], longest: int) -> dict[str, str]:
         else f"{text[: longest - 9]}-{_digest(key)}"
         for key, text in ids.items()
     }
-    counts = Counter(text.lower() for text in ids.values())
+    counts = Counter([*taken, *(text.lower() for text in ids.values())])
     return {
         key: text if counts[text.lower()] == 1 else f"{text}-{_digest(key)}"
         for key, text in ids.items()

@@ -54,7 +54,8 @@ def write_split_files(
     long_ones : Sequence[CleanRecording]
         Recordings that the splits are made of.
     short_ones : Sequence[CleanRecording]
-        Clips of further speakers; they only train.
+        Clips of further speakers; they only train. No session of theirs is
+        one of a recording.
     sample_rate : int
         Samples per second of the cleaned audio.
     splits : SplitSettings
@@ -131,15 +132,14 @@ def _clip_rows(short_ones, held_out: set[str], save: Path, rate: int):
         )
     return [
         Row(
-            # A recording of the same name may be among the long ones.
-            ID=f"{item.recording.session}-clip",
+            ID=item.recording.session,
             duration=item.duration,
             wav=rooted(item.path, save),
             start=0,
             stop=round(item.duration * rate),
             spk_id=item.recording.speaker,
             gender=item.recording.gender,
-            session=f"{item.recording.session}-clip",
+            session=item.recording.session,
         )
         for item in short_ones
         if item.recording.speaker not in held_out

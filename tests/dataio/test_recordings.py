@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import unicodedata
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from speechbrain_siamese.dataio.recordings import (
     AUDIO_SUFFIXES,
+    CLIP,
     ascii_id,
+    find_corpus,
     find_recordings,
 )
 
@@ -114,6 +117,74 @@ def test_speakers_that_differ_by_case_get_distinct_folders(tmp_path):
         pytest.skip("this file system does not tell case apart")
     found = find_recordings(tmp_path)
     assert len({r.speaker.lower() for r in found}) == 2
+
+
+def test_one_name_in_both_folders_is_one_person(tmp_path):
+    data = corpus(tmp_path / "data", "Sita/r.wav", "sita/s.wav", "José/r.wav")
+    if len(list(data.iterdir())) < 3:
+        pytest.skip("this file system does not tell case apart")
+    decomposed = unicodedata.normalize("NFD", "José")
+    clips = corpus(
+        tmp_path / "clips", "Sita/c.wav", f"{decomposed}/c.wav", "SITA/c.wav"
+    )
+    ids = {}
+    for item in chain(*find_corpus(data, clips)):
+        folder = unicodedata.normalize("NFC", item.path.parent.name)
+        ids.setdefault(folder, set()).add(item.speaker)
+    assert all(len(own) == 1 for own in ids.values())
+    assert len({one.lower() for own in ids.values() for one in own}) == 4
+
+
+def test_ids_without_a_namesake_do_not_change_with_clips(tmp_path):
+    """A training goes by them."""
+    data = corpus(tmp_path / "data", "a/r.wav", "मोहन/एक.mp3", "b/c.wav")
+    clips = corpus(tmp_path / "clips", "a/r.wav", "c/b.wav")
+    recordings, found = find_corpus(data, clips)
+    assert recordings == find_recordings(data)
+    assert found == find_recordings(clips)
+    assert find_corpus(data) == (recordings, [])
+
+
+def test_no_clip_has_the_session_of_a_recording(tmp_path):
+    data = corpus(tmp_path / "data", "anna/Interview-CLIP.wav", "anna/a.wav")
+    clips = corpus(tmp_path / "clips", "anna/interview.wav", "anna/a.wav")
+    recordings, found = find_corpus(data, clips)
+    assert recordings == find_recordings(data)
+    sessions = [item.session for item in recordings]
+    sessions += [item.session + CLIP for item in found]
+    assert len({session.lower() for session in sessions}) == 4
+    assert "anna-a-clip" in sessions
+
+
+def test_what_is_told_of_a_person_first_counts_in_both_folders(
+    tmp_path, caplog
+):
+    data = corpus(tmp_path / "data", "a/r.wav", "b/r.wav")
+    clips = corpus(tmp_path / "clips", "a/c.wav", "b/c.wav", "c/c.wav")
+    (data / "speakers.csv").write_text("speaker,name,gender\na,Anna,\nc,C,f\n")
+    (clips / "speakers.csv").write_text("speaker,name,gender\na,Ann,f\nzoe,,\n")
+    for items, told in zip(
+        find_corpus(data, clips),
+        (
+            [("a", "Anna", "f"), ("b", "b", "")],
+            [("a", "Anna", "f"), ("b", "b", ""), ("c", "C", "f")],
+        ),
+        strict=True,
+    ):
+        assert [(one.speaker, one.name, one.gender) for one in items] == told
+    (warning,) = caplog.messages
+    assert "zoe" in warning
+
+
+@pytest.mark.parametrize("missing", ["data_folder", "clips_folder"])
+def test_a_folder_that_is_missing_is_named_as_its_setting(tmp_path, missing):
+    folders = {
+        key: tmp_path / "nowhere" if key == missing else tmp_path / "there"
+        for key in ("data_folder", "clips_folder")
+    }
+    corpus(tmp_path / "there", "a/r.wav")
+    with pytest.raises(ValueError, match=f"^{missing}: .*nowhere is not"):
+        find_corpus(**folders)
 
 
 def test_long_names_leave_room_for_endings(tmp_path):
