@@ -100,28 +100,6 @@ class Pair:
     second: int
 
 
-def unit_directions(embeddings: np.ndarray) -> np.ndarray:
-    """Embeddings without what all have in common, of length 1 each.
-
-    Arguments
-    ---------
-    embeddings : np.ndarray
-        (windows, dim)
-
-    Returns
-    -------
-    np.ndarray
-        (windows, dim)
-    """
-
-    def of_length_one(vectors):
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors / np.maximum(lengths, 1e-9)
-
-    unit = of_length_one(embeddings)
-    return of_length_one(unit - unit.mean(axis=0))
-
-
 class Likeness:
     """How much each window sounds like its own speaker, and like all others.
 
@@ -144,42 +122,50 @@ class Likeness:
     """
 
     def __init__(self, windows: Windows, speaking: np.ndarray | None = None):
-        speakers, recordings = windows.speakers, windows.recordings
+        # One recording at a time: no second copy of all has to fit in memory.
+        count = len(windows.speakers)
         if speaking is None:
-            speaking = np.ones(len(speakers), dtype=bool)
-        self._unit = unit = unit_directions(windows.embeddings)
-        self._speakers = speakers
-        heard = unit * speaking[:, None]
-        sums, sizes = _sums(heard, speaking, speakers)
+            speaking = np.ones(count, dtype=bool)
+        self._windows = windows
+        self._common = np.zeros(windows.embeddings.shape[1])
+        for every in _by_recording(windows):
+            own = _of_length_one(windows.embeddings[every])
+            self._common += own.sum(axis=0) / count
+        sums = np.zeros((windows.speakers.max() + 1, len(self._common)))
+        for every in _by_recording(windows):
+            heard = self._directions(every[speaking[every]])
+            sums[windows.speakers[every[0]]] += heard.sum(axis=0)
+        sizes = np.bincount(windows.speakers, weights=speaking)
         self._centres = sums / np.maximum(sizes, 1)[:, None]
         self._unheard = sizes == 0
-        own_sums, own_sizes = _sums(heard, speaking, recordings)
-        elsewhere = _mean_cosines(
-            unit,
-            sums[speakers] - own_sums[recordings],
-            sizes[speakers] - own_sizes[recordings],
-        )
-        # Sums of the neighbours follow from running sums.
-        running = np.concatenate([np.zeros((1, unit.shape[1])), heard]).cumsum(
-            axis=0
-        )
-        counted = np.r_[0, speaking.cumsum()]
-        place = np.arange(len(unit))
-        first = np.searchsorted(recordings, recordings, side="left")
-        last = np.searchsorted(recordings, recordings, side="right")
-        low, high = (
-            np.maximum(first, place - NEAR),
-            np.minimum(last, place + NEAR + 1),
-        )
-        within = _mean_cosines(
-            unit,
-            own_sums[recordings] - (running[high] - running[low]),
-            own_sizes[recordings] - (counted[high] - counted[low]),
-        )
+        elsewhere, within = np.empty((2, count))
+        for every in _by_recording(windows):
+            unit, speaks = self._directions(every), speaking[every]
+            # Sums of the neighbours follow from running sums.
+            running = np.zeros((len(every) + 1, unit.shape[1]))
+            np.cumsum(unit * speaks[:, None], axis=0, out=running[1:])
+            counted = np.r_[0, speaks.cumsum()]
+            speaker = windows.speakers[every[0]]
+            elsewhere[every] = _mean_cosines(
+                unit, sums[speaker] - running[-1], sizes[speaker] - counted[-1]
+            )
+            place = np.arange(len(every))
+            low = np.maximum(0, place - NEAR)
+            high = np.minimum(len(every), place + NEAR + 1)
+            within[every] = _mean_cosines(
+                unit,
+                running[-1] - (running[high] - running[low]),
+                counted[-1] - (counted[high] - counted[low]),
+            )
         # All others are known from other rooms.
         known = np.isfinite(elsewhere) & np.isfinite(within) & speaking
         room = (within - elsewhere)[known].mean() if known.any() else 0.0
         self.own = np.where(np.isfinite(elsewhere), elsewhere, within - room)
+
+    def _directions(self, rows: np.ndarray) -> np.ndarray:
+        """Embeddings without what all have in common, of length 1 each."""
+        own = _of_length_one(self._windows.embeddings[rows])
+        return _of_length_one(own - self._common)
 
     def gaps(self, rows: np.ndarray) -> np.ndarray:
         """How much more windows sound like each speaker than like their own.
@@ -195,17 +181,15 @@ class Likeness:
             Differences of mean cosines, (rows, speakers); minus infinity for
             the own one, NaN where the own one is not known.
         """
-        others = self._unit[rows] @ self._centres.T
+        others = self._directions(rows) @ self._centres.T
         others[:, self._unheard] = -np.inf
-        others[np.arange(len(rows)), self._speakers[rows]] = -np.inf
+        others[np.arange(len(rows)), self._windows.speakers[rows]] = -np.inf
         return others - self.own[rows, None]
 
 
-def _sums(vectors: np.ndarray, speaking: np.ndarray, groups: np.ndarray):
-    """Sum of the vectors of each group, and number of those that speak."""
-    sums = np.zeros((groups.max() + 1, vectors.shape[1]))
-    np.add.at(sums, groups, vectors)
-    return sums, np.bincount(groups, weights=speaking)
+def _of_length_one(vectors: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.maximum(lengths, 1e-9)
 
 
 def _mean_cosines(unit, sums, sizes):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -15,11 +17,17 @@ from speechbrain_siamese.processing.suspects import (
     find_suspects,
     shown_first,
     unexplained,
-    unit_directions,
     unjudged,
 )
 
 SPEAKERS, RECORDINGS, WINDOWS, DIM = 12, 3, 20, 32
+
+
+def unit_directions(embeddings):
+    """All at once: without what they have in common, of length 1 each."""
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    unit = unit - unit.mean(axis=0)
+    return unit / np.linalg.norm(unit, axis=1, keepdims=True)
 
 
 @pytest.fixture
@@ -103,6 +111,18 @@ def test_likeness_is_that_of_a_loop(corpus):
         (gaps,) = likeness.gaps(np.array([place]))
         assert gaps[speaker] == pytest.approx(other - own)
         assert gaps[windows.speakers[place]] == -np.inf
+
+
+def test_a_corpus_is_judged_without_a_copy_of_its_embeddings():
+    rng = np.random.default_rng(0)
+    recordings = np.repeat(np.arange(200), 20)
+    sound = rng.standard_normal((len(recordings), 512), dtype=np.float32)
+    windows = Windows(sound, recordings // 10, recordings)
+    tracemalloc.start()
+    find_suspects(windows)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < sound.nbytes / 2
 
 
 def test_one_recording_is_judged_without_neighbours_and_room(corpus):
