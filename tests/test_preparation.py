@@ -196,6 +196,13 @@ def test_recordings_are_prepared_without_training(tiny, tiny_data, tmp_path):
     assert prepare(*arguments).returncode == 0
     assert tiny.snapshot(prepared) == before
 
+    # Without the clips nothing stays of them, for an audit to find.
+    _, _, *without = tiny.command(output, tiny_data)
+    done = prepare(*without)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert not list(prepared.glob("clean_clips/*/*"))
+    assert "-clip" not in (prepared / "train.csv").read_text("utf-8")
+
     done = prepare("hparams/siamese.yaml", f"--output_folder={output}")
     assert done.returncode != 0
     assert "give --data_folder=<folder>" in done.stderr

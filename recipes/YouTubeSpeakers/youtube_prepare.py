@@ -159,7 +159,8 @@ def prepare_youtube(
     )
     rejected = list(rejected_long)
     short_ones: list[CleanRecording] = []
-    if clips_folder:
+    # Also without any: clips that are no longer given are removed.
+    if of_clips or (save / "clean_clips").is_dir():
         uncut = replace(
             cleaning, trim_start=0.0, trim_end=0.0, cut_recurring=False
         )
