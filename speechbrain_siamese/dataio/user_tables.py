@@ -21,7 +21,7 @@ def read_user_table(
     expected: str,
     without_kind: str | None = None,
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows of a table, with the numbers of their lines.
+    """Rows of a table that hold something, with the numbers of their lines.
 
     Arguments
     ---------
@@ -98,6 +98,10 @@ def _rows(
         )
     reader.fieldnames = header
     for row in reader:
+        # Spreadsheets write rows that hold nothing but commas. What is beyond
+        # the header is one list of cells.
+        if not any("".join(cell or "").strip() for cell in row.values()):
+            continue
         if None in row:
             raise ValueError(
                 f"{path}, line {reader.line_num}: more cells than the "

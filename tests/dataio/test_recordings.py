@@ -212,6 +212,18 @@ def test_speakers_csv_needs_only_the_speaker_column(tmp_path):
     assert found.name == "मो हन"
 
 
+@pytest.mark.parametrize("row", [",,", " , ,", ",,,,,", '"",""'])
+def test_rows_of_commas_alone_are_passed_over(tmp_path, row):
+    corpus(tmp_path, "a/1.wav")
+    people = f"speaker,name,gender\n{row}\na,Anna,f\n{row}\n"
+    (tmp_path / "speakers.csv").write_text(people)
+    cuts = f"recording,start,stop\na/1.wav,1,2\n{row}\n"
+    (tmp_path / "exclude.csv").write_text(cuts)
+    (found,) = find_recordings(tmp_path)
+    assert (found.name, found.gender) == ("Anna", "f")
+    assert [(cut.start, cut.stop) for cut in found.cut] == [(1.0, 2.0)]
+
+
 def test_unknown_speaker_in_the_csv_is_a_warning(tmp_path, caplog):
     corpus(tmp_path, "a/1.wav")
     (tmp_path / "speakers.csv").write_text("speaker,gender\nzoe,f\na,f\n")
