@@ -107,7 +107,7 @@ def write_report(
         raw={item.recording.session: item.raw_duration for item in cleaned},
         rows={row["session"]: row for row in rows},
         totals={
-            "recordings": len(cleaned),
+            "recordings": len(cleaned) + len(rejected),
             "rejected": len(rejected),
             "raw": sum(item.raw_duration for item in (*cleaned, *rejected)),
             "kept": sum(item.duration for item in cleaned),

@@ -116,6 +116,23 @@ def test_the_table_adds_up(corpus):
     assert phone["format"] == "pcm_s16le, 8 kHz"
 
 
+def test_the_first_line_counts_the_same_recordings_throughout(corpus):
+    report_of(corpus)
+    page = (corpus / "out" / "report.html").read_text(encoding="utf-8")
+    (lead,) = re.findall(r'<p class="lead">(.*?)</p>', page)
+    with open(corpus / "out" / "report.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    raw, kept = (
+        clock(sum(float(row[f"{key}_seconds"]) for row in rows))
+        for key in ("raw", "kept")
+    )
+    speakers = len({row["speaker"] for row in rows})
+    assert lead == (
+        f"{speakers} speakers, {len(rows)} recordings of {raw}; {kept} of "
+        "it is kept. 1 of the recordings cannot be used."
+    )
+
+
 def test_each_speaker_is_told_where_the_time_went(corpus):
     (corpus / "raw" / "exclude.csv").write_text(
         "recording,start,stop\ngood/2.wav,0:10,0:40\n"
