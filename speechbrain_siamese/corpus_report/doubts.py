@@ -81,8 +81,8 @@ def doubts_about(
     sample_rate : int
         Of the cleaned audio, Hz.
     clips : Sequence[CleanRecording]
-        Short ones of further speakers: that there is little of each of these
-        is no doubt.
+        Short ones: of those who have nothing else, that there is little is
+        no doubt.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def doubts_about(
     heard = [*cleaned, *clips]
     found += _same_sound(heard)
     found += [d for item in heard for d in _of_recording(item, sample_rate)]
-    found += _of_speakers(cleaned)
+    found += _of_speakers(cleaned, clips)
     order = {WRONG: 0, CHECK: 1, KNOW: 2}
     return sorted(found, key=lambda doubt: order[doubt.urgency])
 
@@ -204,11 +204,14 @@ def _of_recording(item: CleanRecording, sample_rate: int) -> list[Doubt]:
     return found
 
 
-def _of_speakers(cleaned) -> list[Doubt]:
-    """Doubts about how much there is of each."""
+def _of_speakers(cleaned, clips) -> list[Doubt]:
+    """Doubts about how much there is of each who has more than clips."""
     by_speaker = defaultdict(list)
     for item in cleaned:
         by_speaker[item.recording.speaker].append(item)
+    for item in clips:
+        if item.recording.speaker in by_speaker:
+            by_speaker[item.recording.speaker].append(item)
     found = []
     for speaker, own in by_speaker.items():
         seconds = sum(item.duration for item in own)

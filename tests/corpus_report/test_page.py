@@ -16,7 +16,10 @@ from speechbrain_siamese.corpus_report.doubts import doubts_about
 from speechbrain_siamese.corpus_report.page import clock, write_report
 from speechbrain_siamese.dataio.cleaning import CleaningSettings
 from speechbrain_siamese.dataio.corpus import clean_corpus
-from speechbrain_siamese.dataio.recordings import find_recordings
+from speechbrain_siamese.dataio.recordings import (
+    find_corpus,
+    find_recordings,
+)
 from speechbrain_siamese.inference.audit import Suspect, write_suspects
 from speechbrain_siamese.utils.whole_file import write_wav
 
@@ -180,6 +183,24 @@ def test_clips_are_in_the_report_and_little_of_them_is_no_doubt(corpus):
     # Nothing is cut at the ends of a clip.
     assert float(rows["brief/1.wav"]["cut_at_ends_seconds"]) == 0
     assert float(rows["brief/1.wav"]["raw_seconds"]) == 4
+
+
+def test_clips_of_somebody_count_as_what_there_is_of_them(corpus):
+    path = corpus / "clips" / "short" / "2.wav"
+    path.parent.mkdir(parents=True)
+    write_wav(path, [(32767 * talk(120)).astype(np.int16)], RATE)
+    recordings, of_clips = find_corpus(corpus / "raw", corpus / "clips")
+    cleaned, _ = clean_corpus(recordings, corpus / "out" / "clean", SETTINGS)
+    clips, _ = clean_corpus(
+        of_clips, corpus / "out" / "clean_clips", CleaningSettings()
+    )
+
+    def told(*clips):
+        doubts = doubts_about(cleaned, [], RATE, clips)
+        return [one.what for one in doubts if one.about == "short"]
+
+    assert len(told()) == 2
+    assert told(*clips) == []
 
 
 def test_what_clips_in_one_channel_is_clipped(tmp_path):
