@@ -191,12 +191,12 @@ def kept_stretches(
         )
     found = finder.voiced(last - first)
     why = ", ".join(sorted({cut.why for cut in recording.cut}))
-    if not found and why and not peak:
-        raise Unusable(f"nothing is left of it ({why})")
     if not found:
         level = f"{20 * math.log10(peak):.1f} dBFS" if peak else "zero"
+        # The file may be in order: what it said is not wanted.
+        what = f"nothing is left of it ({why})" if why else "silent"
         raise Unusable(
-            f"silent: no sound in {(last - first) / rate:.1f} s between the "
+            f"{what}: no sound in {(last - first) / rate:.1f} s between the "
             f"cuts, the peak behind trim_start is {level}"
         )
     found = without(
