@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -60,6 +61,8 @@ def download(
 ) -> dict[Source, str]:
     """Fetch what is not there yet; one that fails does not end the others.
 
+    What an earlier table has named, and this one does not, stays and is told.
+
     Arguments
     ---------
     sources : Iterable[Source]
@@ -92,9 +95,10 @@ def download(
         by_url.setdefault(source.url, []).append(source)
     logger.warning(RIGHTS)
     remove_partials(folder)
+    there = fetched(folder)
     failed: dict[Source, str] = {}
     for number, (url, own) in enumerate(by_url.items(), start=1):
-        missing = [one for one in own if not fetched(one, folder)]
+        missing = [one for one in own if replace(one, gender="") not in there]
         if not missing:
             logger.info("%d of %d: %s is there", number, len(by_url), url)
             continue
@@ -120,6 +124,16 @@ def download(
         if not any(source in failed for source in missing):
             shutil.rmtree(parts, ignore_errors=True)
     _remove_if_empty(folder / PARTS)
+    left = [str(there[one]) for one in there if one not in once]
+    if left:
+        logger.warning(
+            "%d recordings in %s are from rows that the table does not have "
+            "(any more), and stay in the corpus: take away those that are not "
+            "wanted, each with its .json: %s",
+            len(left),
+            folder,
+            ", ".join(left[:10]) + (" ..." if len(left) > 10 else ""),
+        )
     return failed
 
 
@@ -162,27 +176,31 @@ def write_people(sources: Iterable[Source], folder: str | Path) -> None:
         write_table(path, ("speaker", "name", "gender"), rows)
 
 
-def fetched(source: Source, folder: str | Path) -> Path | None:
-    """Look for a recording that an earlier run has fetched.
+def fetched(folder: str | Path) -> dict[Source, Path]:
+    """Look for the recordings that earlier runs have fetched.
 
     Arguments
     ---------
-    source : Source
     folder : str or Path
         As ``download`` was given.
 
     Returns
     -------
-    Path or None
-        The recording; None if it is not there.
+    dict of Source : Path
+        The recordings that are there, by where they are from, without genders.
     """
-    for note in sorted((Path(folder) / source.speaker).glob("*.json")):
+    found: dict[Source, Path] = {}
+    for note in sorted(Path(folder).glob("*/*.json")):
         told = read_source_note(note)
-        same = [told.get(key) for key in ("url", "start", "stop")]
-        if same == [source.url, source.start, source.stop]:
-            file = note.parent / Path(str(told.get("file"))).name
-            return file if file.is_file() else None
-    return None
+        file = note.parent / Path(str(told.get("file"))).name
+        if "url" in told and file.is_file():
+            # macOS hands out names decomposed.
+            speaker = unicodedata.normalize("NFC", note.parent.name)
+            source = Source(
+                speaker, told["url"], told.get("start"), told.get("stop")
+            )
+            found.setdefault(source, file)
+    return found
 
 
 def _fetch(url: str, parts: Path) -> tuple[Path, dict]:

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,11 @@ import soundfile
 from speechbrain_siamese.dataio.decoding import copy_stretch, decode
 from speechbrain_siamese.dataio.download import PARTS, download, write_people
 from speechbrain_siamese.dataio.recordings import find_recordings
-from speechbrain_siamese.dataio.sources import Source, read_sources
+from speechbrain_siamese.dataio.sources import (
+    Source,
+    read_source_note,
+    read_sources,
+)
 
 pytest.importorskip("yt_dlp", reason="needs the extra [download]")
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -207,6 +212,47 @@ def test_a_file_that_the_user_has_made_of_it_is_not_replaced(server, tmp_path):
     assert download([source], tmp_path / "r") == {}
     assert (folder / "talk.webm").read_bytes() == b"the user's own"
     assert len([*folder.glob("talk_*.webm")]) == 1
+
+
+def test_what_the_table_does_not_name_any_more_is_told(
+    server, tmp_path, caplog
+):
+    address, _ = server
+    url, folder = f"{address}/talk.webm", tmp_path / "r"
+    other = Source("ram", url, 4.5)
+    assert download([Source("सीता", url), other], folder) == {}
+    # Another program's, and one whose recording the user has taken away.
+    (folder / "ram" / "mine.json").write_text('{"file": "mine.wav"}')
+    (folder / "ram" / "mine.wav").touch()
+    (folder / "ram" / "away.json").write_text(
+        json.dumps({"url": f"{address}/away.webm", "file": "away.webm"})
+    )
+    assert "stay in the corpus" not in caplog.text
+
+    # From now on a stretch alone is wanted: training would have both.
+    caplog.clear()
+    rows = [Source("सीता", url, 1.0, 3.0, gender="f"), other]
+    assert download(rows, folder) == {}
+    (told,) = [one for one in caplog.messages if "stay in the corpus" in one]
+    assert told.startswith("1 recordings")
+    assert told.endswith(str(folder / "सीता" / "talk.webm"))
+    assert (folder / "सीता" / "talk.webm").is_file()
+
+
+def test_each_note_is_read_once(tmp_path, monkeypatch):
+    rows = [Source("sita", f"https://a.b/{number}") for number in range(20)]
+    (tmp_path / "sita").mkdir()
+    for number, row in enumerate(rows):
+        note = asdict(row) | {"file": f"{number}.webm"}
+        (tmp_path / "sita" / f"{number}.webm").touch()
+        (tmp_path / "sita" / f"{number}.json").write_text(json.dumps(note))
+    read = []
+    monkeypatch.setattr(
+        "speechbrain_siamese.dataio.download.read_source_note",
+        lambda path: read.append(path) or read_source_note(path),
+    )
+    assert download(rows, tmp_path) == {}
+    assert len(read) == len(rows)
 
 
 def test_the_command(server, tmp_path):
