@@ -19,6 +19,7 @@ from pathlib import Path
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.dataio.user_tables import (
+    gender_of,
     read_user_table,
     seconds_of,
 )
@@ -385,14 +386,10 @@ def read_speakers(path: Path) -> dict[str, tuple[str, str]]:
                 f"{path}, line {line}: speaker {speaker!r} is there twice; "
                 "leave one line for each"
             )
-        gender = cells.get("gender", "")
-        if "$" in gender:
-            # SpeechBrain would look for what it stands for in the manifests.
-            raise ValueError(
-                f"{path}, line {line}: the gender is {gender!r}, expected a "
-                "word without a dollar sign"
-            )
-        people[speaker] = cells.get("name", ""), gender
+        try:
+            people[speaker] = cells.get("name", ""), gender_of(cells)
+        except ValueError as error:
+            raise ValueError(f"{path}, line {line}: {error}") from error
     return people
 
 

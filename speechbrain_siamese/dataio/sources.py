@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechbrain_siamese.dataio.user_tables import (
+    gender_of,
     read_user_table,
     seconds_of,
 )
@@ -118,7 +119,7 @@ def _source(cells: dict[str, str]) -> Source:
             f"stop is {cells['stop']} and start {cells.get('start') or 0}: "
             "stop has to be later"
         )
-    return Source(speaker, url, start, stop, cells.get("gender", ""))
+    return Source(speaker, url, start, stop, gender_of(cells))
 
 
 def read_source_note(path: str | Path) -> dict:

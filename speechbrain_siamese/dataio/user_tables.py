@@ -123,6 +123,33 @@ def _rows(
         yield reader.line_num, cells
 
 
+def gender_of(cells: dict[str, str]) -> str:
+    """Gender that a row of a table tells.
+
+    Arguments
+    ---------
+    cells : dict of str : str
+        As ``read_user_table`` gives them.
+
+    Returns
+    -------
+    str
+        As the user calls it; empty if not told.
+
+    Raises
+    ------
+    ValueError
+        If manifests cannot hold it.
+    """
+    gender = cells.get("gender", "")
+    if "$" in gender:
+        # SpeechBrain would look for what it stands for in the manifests.
+        raise ValueError(
+            f"the gender is {gender!r}, expected a word without a dollar sign"
+        )
+    return gender
+
+
 def seconds_of(text: str) -> float:
     """Seconds of a time that a person wrote.
 

@@ -290,11 +290,15 @@ def test_the_command(server, tmp_path):
         ("sita,https://a.b/c,soon", "'soon' is no time"),
         ("sita,https://a.b/c,nan", "'nan' is no time"),
         ("sita,https://a.b/c,20,10", "stop has to be later"),
+        # It would go to speakers.csv, which preparation then refuses.
+        ("sita,https://a.b/c,,,$f", "without a dollar sign"),
     ],
 )
 def test_a_bad_row_is_told_with_its_line(row, message, tmp_path):
     table = tmp_path / "sources.csv"
-    table.write_text(f"speaker,url,start,stop\nsita,https://a.b/c\n{row}\n")
+    table.write_text(
+        f"speaker,url,start,stop,gender\nsita,https://a.b/c\n{row}\n"
+    )
     with pytest.raises(ValueError, match=f"line 3: .*{message}"):
         read_sources(table)
 
