@@ -123,15 +123,15 @@ def test_audio_of_a_training_is_not_cleaned_otherwise(
     before = tiny.snapshot(output / "prepared")
     _, _, *arguments = tiny.command(output, tiny_data, trim_start=2.0)
     script = RECIPE.parent / "youtube_prepare.py"
-    for program in ([script, *arguments], ["train.py", *arguments]):
+    for code, program in ((2, script), (1, "train.py")):
         done = subprocess.run(
-            [sys.executable, *program],
+            [sys.executable, program, *arguments],
             cwd=ROOT,
             env=tiny.environment(),
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 1
+        assert done.returncode == code
         assert "started with other data or split" in done.stdout + done.stderr
         assert tiny.snapshot(output / "prepared") == before
 
@@ -203,6 +203,27 @@ def test_recordings_are_prepared_without_training(tiny, tiny_data, tmp_path):
     assert not list(prepared.glob("clean_clips/*/*"))
     assert "-clip" not in (prepared / "train.csv").read_text("utf-8")
 
-    done = prepare("hparams/siamese.yaml", f"--output_folder={output}")
-    assert done.returncode != 0
-    assert "give --data_folder=<folder>" in done.stderr
+
+def test_mistakes_are_told_in_one_line(tiny, tmp_path):
+    for arguments, message in (
+        ([], "give --data_folder=<folder>"),
+        ([f"--data_folder={tmp_path / 'nowhere'}"], "nowhere is not a folder"),
+    ):
+        done = subprocess.run(
+            [
+                sys.executable,
+                RECIPE.parent / "youtube_prepare.py",
+                "hparams/siamese.yaml",
+                f"--output_folder={tmp_path / 'output'}",
+                *arguments,
+            ],
+            cwd=ROOT,
+            env=tiny.environment(),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith("error: ")
+        assert message in last

@@ -7,7 +7,8 @@
 three may be empty. Recordings go to ``recordings/<speaker>/``, as training
 takes them, each with a ``.json`` of its title, channel, licence and date. Given
 again, the command fetches what is missing. Addresses that fail are listed in
-``recordings/not_fetched.csv``; it then ends with the exit code 1.
+``recordings/not_fetched.csv``; it then ends with the exit code 1, and with 2
+where the table cannot be understood or nothing can be written.
 
 Whether you may fetch and use the recordings, and whether those who speak agree,
 is yours to check.
@@ -20,7 +21,8 @@ from pathlib import Path
 
 from speechbrain_siamese.dataio.download import download, write_people
 from speechbrain_siamese.dataio.sources import read_sources
-from speechbrain_siamese.utils.whole_file import write_table
+from speechbrain_siamese.utils.room import told_writing
+from speechbrain_siamese.utils.whole_file import check_writable, write_table
 
 
 def main() -> int:
@@ -34,13 +36,21 @@ def main() -> int:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        sources = read_sources(options.sources)
-        write_people(sources, options.folder)
-        failed = download(sources, options.folder)
-    except ValueError as error:
+        return _fetch(options.sources, options.folder)
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    listed = options.folder / "not_fetched.csv"
+
+
+def _fetch(table: str, folder: Path) -> int:
+    """Fetch what a table names; the exit code."""
+    listed = folder / "not_fetched.csv"
+    sources = read_sources(table)
+    with told_writing("recordings", folder):
+        # Before hours of fetching.
+        check_writable(listed)
+        write_people(sources, folder)
+    failed = download(sources, folder)
     if not failed:
         listed.unlink(missing_ok=True)
         return 0

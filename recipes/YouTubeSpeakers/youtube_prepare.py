@@ -309,4 +309,8 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except (ValueError, OSError, ImportError) as user_error:
+        print(f"error: {user_error}", file=sys.stderr)
+        sys.exit(2)

@@ -280,6 +280,22 @@ def test_the_command(server, tmp_path):
     assert "expected a comma-separated first line with 'speaker'" in done.stderr
 
 
+@pytest.mark.parametrize("blocked", ["r", "r/not_fetched.csv"])
+def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path, blocked):
+    table = tmp_path / "sources.csv"
+    table.write_text("speaker,url\nsita,http://127.0.0.1:1/a.webm\n")
+    if blocked == "r":
+        (tmp_path / "r").write_text("a file of the user's")
+    else:
+        (tmp_path / blocked / "a folder").mkdir(parents=True)
+    command = [sys.executable, "download.py", str(table), str(tmp_path / "r")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert str(tmp_path / blocked) in done.stderr
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
