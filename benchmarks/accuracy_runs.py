@@ -110,6 +110,11 @@ LARGE = {
 
 #: Recorded before what they measured was dropped: their commit has the code.
 DROPPED = (
+    # Twice the layers, the statistics' speeds for all, as other speakers, and
+    # correlations in the place of a covariance's root.
+    *(Run("earlier", seed) for seed in (1986, 7, 42)),
+    *(Run("earlier", minutes=10, people=share) for share in (1, 0.25, 0.5)),
+    Run("earlier", 7, steps=450),
     Run("supervectors"),
     Run("learnt_statistics"),
     Run("learnt_statistics", minutes=10),

@@ -33,7 +33,7 @@ def test_the_hub_tells_the_figures_of_each_question_apart():
         "settings": {},
     }
     decision = Decision("eer", 0.4, Calibration(10.0, -4.0))
-    told = model_card(report, decision, measure="euclidean")
+    told = model_card(report, decision, None, measure="euclidean")
     card = ModelCard(told)
     assert {
         (one.dataset_name, one.metric_type): one.metric_value
