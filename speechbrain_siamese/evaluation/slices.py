@@ -12,7 +12,6 @@ from speechbrain_siamese.dataio.trial_sets import TrialSet, enrolment_trials
 from speechbrain_siamese.dataio.trial_table import TrialTable
 from speechbrain_siamese.evaluation.systems import EmbeddingSystem
 from speechbrain_siamese.inference.embeddings import embed_files
-from speechbrain_siamese.processing.scoring import MEASURES
 
 
 def by_kind(
@@ -128,13 +127,14 @@ def by_length(
     if not kept.table.both_labels:
         return
     for system, own in zip(systems, found, strict=True):
-        measure = MEASURES[system.kind]
         for cut in cuts:
             yield (
                 system,
                 cut,
                 kept,
-                measure(own[cut][heard], kept.table.enrol, kept.table.test),
+                system.compare(
+                    own[cut][heard], kept.table.enrol, kept.table.test
+                ),
             )
 
 
@@ -178,5 +178,5 @@ def by_enrolment(
             count,
             table,
             [*enrolled, *trials.speakers],
-            MEASURES[system.kind](embeddings, table.enrol, table.test),
+            system.compare(embeddings, table.enrol, table.test),
         )

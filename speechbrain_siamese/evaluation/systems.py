@@ -17,8 +17,7 @@ from speechbrain_siamese.inference.embeddings import (
     EmbeddingCache,
     embed_files,
 )
-from speechbrain_siamese.processing.score_norm import Cohort
-from speechbrain_siamese.processing.scoring import MEASURES
+from speechbrain_siamese.processing.scoring import MEASURES, cosine_scores
 from speechbrain_siamese.utils.decision import Decision, choose_decision
 
 logger = get_logger(__name__)
@@ -43,7 +42,8 @@ class System(Protocol):
 class EmbeddingSystem:
     """An encoder whose scores compare embeddings.
 
-    By the cosine, unless the model's hyperparameters name another ``measure``.
+    As the model decides: by normalised scores, where it has them, or else by
+    the cosine, unless its hyperparameters name another ``measure``.
 
     Arguments
     ---------
@@ -61,6 +61,10 @@ class EmbeddingSystem:
     ):
         self.name, self.model, self.cache = name, model, cache
         self.kind: str | None = getattr(model.hparams, "measure", "cosine")
+        self.compare = MEASURES[self.kind]
+        # SpeechBrain's own classes know of none.
+        if getattr(model, "normalised_decision", None):
+            self.kind, self.compare = None, model.normalised_scores
         self._row: dict[Path, int] = {}
         self._embeddings = torch.zeros(0, 0)
 
@@ -98,7 +102,7 @@ class EmbeddingSystem:
         return self._embeddings[[self._row[path] for path in paths]]
 
     def scores(self, trials: TrialSet) -> np.ndarray:
-        """Scores by the model's measure.
+        """Scores by which the model decides.
 
         Arguments
         ---------
@@ -111,24 +115,22 @@ class EmbeddingSystem:
         """
         table = trials.table
         embeddings = self.embeddings(trials.paths)
-        return MEASURES[self.kind](embeddings, table.enrol, table.test)
+        return self.compare(embeddings, table.enrol, table.test)
 
 
-class NormalisedSystem:
-    """The same with scores that are normalised, as our class decides.
+class CosineSystem:
+    """The same by the cosine, as SpeechBrain's stock class decides.
 
     Arguments
     ---------
     base : EmbeddingSystem
         Has to be prepared; this needs no preparation of its own.
-    cohort : Cohort
     """
 
-    kind = None
+    kind = "cosine"
 
-    def __init__(self, base: EmbeddingSystem, cohort: Cohort):
-        self.name = f"{base.name}, normalised"
-        self.base, self.cohort = base, cohort
+    def __init__(self, base: EmbeddingSystem):
+        self.name, self.base = f"{base.name}, cosine", base
 
     def prepare(self, paths: Sequence[Path]) -> dict[Path, str]:
         """Nothing to do.
@@ -145,7 +147,7 @@ class NormalisedSystem:
         return {}
 
     def scores(self, trials: TrialSet) -> np.ndarray:
-        """Normalised scores.
+        """Cosines of the embeddings.
 
         Arguments
         ---------
@@ -156,7 +158,7 @@ class NormalisedSystem:
         np.ndarray
             (trials,)
         """
-        return self.cohort.normalised(
+        return cosine_scores(
             self.base.embeddings(trials.paths),
             trials.table.enrol,
             trials.table.test,

@@ -46,8 +46,8 @@ from speechbrain_siamese.evaluation.html_report import (
 )
 from speechbrain_siamese.evaluation.pictures import Pictures, draw_trials
 from speechbrain_siamese.evaluation.systems import (
+    CosineSystem,
     EmbeddingSystem,
-    NormalisedSystem,
     fitted_decision,
     prepare_all,
     score_all,
@@ -258,11 +258,12 @@ def open_systems(hparams, run_opts, work, prepared):
             "--peer="
         ) from error
     ours = EmbeddingSystem("model", model, cache)
-    own = {ours.name: model.decision}
+    decision = model.normalised_decision
+    own = {ours.name: decision or model.decision}
     encoders, others = [ours], []
-    if model.normalised_decision is not None:
-        others.append(NormalisedSystem(ours, model.hparams.cohort))
-        own[others[0].name] = model.normalised_decision
+    if decision is not None:
+        others.append(CosineSystem(ours))
+        own[others[0].name] = model.decision
     peers = as_list(hparams["peer"])
     names = [Path(peer).name for peer in peers]
     for peer, name in zip(peers, names, strict=True):
