@@ -48,6 +48,7 @@ MOVED = {
     "nnet.schedulers": "speechbrain.nnet.polynomial_decay",
     "utils.ranges": "speechbrain.nnet.ranges",
     "processing.score_norm": "speechbrain.lobes.cohort",
+    "processing.scoring": "speechbrain.processing.trial_scores",
     "lobes.features": "speechbrain.lobes.spectrogram_images",
     "lobes.statistics": "speechbrain.lobes.spectrogram_statistics",
     "lobes.supervectors": "speechbrain.lobes.spectrogram_supervectors",

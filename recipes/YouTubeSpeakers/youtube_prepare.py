@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import io
 import sys
-import unicodedata
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from itertools import chain
@@ -57,6 +56,7 @@ from speechbrain_siamese.dataio.recordings import CLIP, find_corpus
 from speechbrain_siamese.dataio.shards import write_shards
 from speechbrain_siamese.dataio.split_files import write_split_files
 from speechbrain_siamese.dataio.splits import SplitSettings
+from speechbrain_siamese.dataio.user_tables import nfc
 from speechbrain_siamese.utils.resume import DATA, check_no_other_training
 from speechbrain_siamese.utils.whole_file import remove_partials
 
@@ -221,7 +221,7 @@ def _find(data_folder: str, clips_folder: str | None, excluded: set[str]):
     found = find_corpus(data_folder, clips_folder)
 
     def names(item):
-        return {_nfc(item.path.parent.name), item.speaker}
+        return {nfc(item.path.parent.name), item.speaker}
 
     unknown = excluded.difference(*map(names, chain(*found)))
     if unknown:
@@ -253,12 +253,7 @@ def _read_names(path: str | None) -> set[str]:
             f"exclude_speakers names {path}, which is not UTF-8 ({error}): "
             "save it as UTF-8"
         ) from error
-    return {_nfc(line.strip()) for line in lines if line.strip()}
-
-
-def _nfc(name: str) -> str:
-    """A name in one form: macOS hands out names decomposed."""
-    return unicodedata.normalize("NFC", name)
+    return {nfc(line.strip()) for line in lines if line.strip()}
 
 
 def read_settings(hparams_file: str, overrides: str) -> dict:

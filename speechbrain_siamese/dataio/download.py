@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from speechbrain_siamese.dataio.recordings import (
     read_speakers,
 )
 from speechbrain_siamese.dataio.sources import Source, read_source_note
+from speechbrain_siamese.dataio.user_tables import nfc
 from speechbrain_siamese.utils.whole_file import (
     remove_partials,
     whole_file,
@@ -195,7 +195,7 @@ def fetched(folder: str | Path) -> dict[Source, Path]:
         file = note.parent / Path(str(told.get("file"))).name
         if "url" in told and file.is_file():
             # macOS hands out names decomposed.
-            speaker = unicodedata.normalize("NFC", note.parent.name)
+            speaker = nfc(note.parent.name)
             source = Source(
                 speaker, told["url"], told.get("start"), told.get("stop")
             )

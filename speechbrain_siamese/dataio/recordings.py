@@ -20,6 +20,7 @@ from speechbrain.utils.logger import get_logger
 
 from speechbrain_siamese.dataio.user_tables import (
     gender_of,
+    nfc,
     read_user_table,
     seconds_of,
 )
@@ -138,7 +139,7 @@ def ascii_id(text: str) -> str:
     'Anna-Karenina-a8aea844'
     """
     # macOS hands out names decomposed, Linux as they were written.
-    text = unicodedata.normalize("NFC", text)
+    text = nfc(text)
     if re.fullmatch(r"[A-Za-z0-9._-]+", text):
         return text
     plain = unicodedata.normalize("NFKD", text)
@@ -465,22 +466,6 @@ def _distinct(
 def _key(path: Path) -> str:
     """What tells one recording of the corpus from another, wherever it is."""
     return nfc(f"{path.parent.name}/{path.name}")
-
-
-def nfc(text: str) -> str:
-    """A name as the tables of users have it when they are read.
-
-    Arguments
-    ---------
-    text : str
-        Of a folder or file; macOS hands it out decomposed.
-
-    Returns
-    -------
-    str
-        Composed.
-    """
-    return unicodedata.normalize("NFC", text)
 
 
 def _digest(text: str) -> str:

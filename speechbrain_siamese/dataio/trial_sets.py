@@ -12,7 +12,6 @@ from speechbrain_siamese.dataio.manifests import ROOT, check_inside, read_rows
 from speechbrain_siamese.dataio.recordings import (
     ascii_id,
     find_recordings,
-    nfc,
     read_speakers,
 )
 from speechbrain_siamese.dataio.trial_table import (
@@ -21,6 +20,7 @@ from speechbrain_siamese.dataio.trial_table import (
     every_pair,
     read_trial_table,
 )
+from speechbrain_siamese.dataio.user_tables import nfc
 
 
 @dataclass(frozen=True)

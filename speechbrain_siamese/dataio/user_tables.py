@@ -109,7 +109,7 @@ def _rows(
             )
         cells = {
             # macOS hands out names decomposed, Linux as they were written.
-            key: unicodedata.normalize("NFC", plain_cell(value or "").strip())
+            key: nfc(plain_cell(value or "").strip())
             for key, value in row.items()
         }
         if without_kind is not None and cells.get("kind") == without_kind:
@@ -191,3 +191,19 @@ def seconds_of(text: str) -> float:
             "hours:minutes:seconds (0:01:15.5)"
         ) from error
     return seconds
+
+
+def nfc(text: str) -> str:
+    """A name as the tables of users have it when they are read.
+
+    Arguments
+    ---------
+    text : str
+        Of a folder or file; macOS hands it out decomposed.
+
+    Returns
+    -------
+    str
+        Composed.
+    """
+    return unicodedata.normalize("NFC", text)
