@@ -9,7 +9,12 @@ from pathlib import Path
 from speechbrain_siamese.core import SiameseBrain
 from speechbrain_siamese.dataio.datasets import WindowDataset
 from speechbrain_siamese.dataio.trial_names import speakers_of
-from speechbrain_siamese.processing.score_norm import Cohort, voices_of
+from speechbrain_siamese.processing.score_norm import (
+    Cohort,
+    evened,
+    noise_of,
+    voices_of,
+)
 from speechbrain_siamese.processing.scoring import product_scores
 from speechbrain_siamese.utils.collapse import collapsed_epochs
 from speechbrain_siamese.utils.decision import (
@@ -21,9 +26,13 @@ from speechbrain_siamese.utils.earlier_model import earlier_people, old_and_new
 from speechbrain_siamese.utils.epoch_report import figures_of
 from speechbrain_siamese.utils.metrics import eer
 from speechbrain_siamese.utils.report import measure, measure_questions
+from speechbrain_siamese.utils.working_points import working_threshold
 
 #: Mean cosine between windows of one voice, at least.
 LEAST_LIKENESS = 0.01
+
+#: Variance of what is none of the voice, at least.
+LEAST_NOISE = 0.01
 
 #: Settings that the report tells, where the design has them.
 _TOLD = (
@@ -70,11 +79,19 @@ def choose_decisions(
     alike = product_scores(means, valid.enrol[same], valid.test[same])
     # A model that has learnt nothing has voices, too.
     likeness = max(float(alike.mean()), LEAST_LIKENESS)
-    scores = cohort.normalised(
-        voices_of(means, counts, likeness), valid.enrol, valid.test
+    voices = voices_of(means, counts, likeness)
+    noise = noise_of(voices)[valid.enrol] + noise_of(voices)[valid.test]
+    scores = cohort.normalised(voices, valid.enrol, valid.test)
+    evening = {
+        "middle": working_threshold(scores, valid.labels, "eer"),
+        "usual": max(float(noise.mean()), LEAST_NOISE),
+    }
+    chosen = choose_decision(
+        evened(scores, noise, **evening), valid.labels, target
     )
-    chosen = choose_decision(scores, valid.labels, target)
-    return decision, NormalisedDecision(**vars(chosen), likeness=likeness)
+    return decision, NormalisedDecision(
+        **vars(chosen), likeness=likeness, **evening
+    )
 
 
 def training_report(

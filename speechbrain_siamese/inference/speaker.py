@@ -17,7 +17,11 @@ from speechbrain_siamese.inference.fingerprint import model_fingerprint
 from speechbrain_siamese.inference.gallery import Gallery
 from speechbrain_siamese.inference.hub import SafeForm
 from speechbrain_siamese.lobes.densenet import DenseNetEncoder
-from speechbrain_siamese.processing.score_norm import voices_of
+from speechbrain_siamese.processing.score_norm import (
+    evened,
+    noise_of,
+    voices_of,
+)
 from speechbrain_siamese.processing.scoring import MEASURES
 from speechbrain_siamese.utils.calibration import Calibration
 from speechbrain_siamese.utils.decision import Decision, NormalisedDecision
@@ -256,9 +260,15 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
         Returns
         -------
         np.ndarray
-            (trials,), see ``Cohort.normalised``.
+            (trials,), see ``processing/score_norm.py``.
         """
-        return self.hparams.cohort.normalised(voices, enrol, test)
+        decision, noise = self.normalised_decision, noise_of(voices)
+        return evened(
+            self.hparams.cohort.normalised(voices, enrol, test),
+            noise[enrol] + noise[test],
+            decision.middle,
+            decision.usual,
+        )
 
     def verify_files(
         self,
@@ -468,6 +478,8 @@ class SiameseRecognition(FileReading, SafeForm, SpeakerRecognition):
             self.hparams.norm_threshold,
             Calibration(self.hparams.norm_slope, self.hparams.norm_intercept),
             self.hparams.norm_likeness,
+            self.hparams.norm_middle,
+            self.hparams.norm_usual,
         )
 
 

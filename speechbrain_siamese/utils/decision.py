@@ -42,9 +42,13 @@ class NormalisedDecision(Decision):
         As for ``Decision``.
     likeness : float
         For ``processing.score_norm.voices_of``.
+    middle, usual : float
+        For ``processing.score_norm.evened``.
     """
 
     likeness: float
+    middle: float
+    usual: float
 
 
 def choose_decision(

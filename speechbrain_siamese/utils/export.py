@@ -356,6 +356,8 @@ def _normalised_values(
         "norm_slope": decision and decision.calibration.slope,
         "norm_intercept": decision and decision.calibration.intercept,
         "norm_likeness": decision and decision.likeness,
+        "norm_middle": decision and decision.middle,
+        "norm_usual": decision and decision.usual,
     }
 
 

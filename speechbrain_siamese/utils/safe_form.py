@@ -75,6 +75,8 @@ VALUES = (
     "norm_slope",
     "norm_intercept",
     "norm_likeness",
+    "norm_middle",
+    "norm_usual",
     "change_weights",
     "change_threshold",
     "change_thresholds",
@@ -90,6 +92,8 @@ LATER = (
     "norm_slope",
     "norm_intercept",
     "norm_likeness",
+    "norm_middle",
+    "norm_usual",
 )
 
 #: Those of AS-norm, which exports of before have; they decide nothing now.
@@ -114,6 +118,9 @@ LIMITS = {
     "right_frames": (0, 100),
 }
 MOST_ITEMS, GREATEST = 10_000, 1e6
+
+#: Ranges of what scores are divided by.
+_DIVIDE_BY = {"norm_likeness": (1e-6, 1), "norm_usual": (1e-6, 1e6)}
 
 #: Of weights, and of counts.
 _KINDS = (
@@ -406,6 +413,9 @@ def _check_value(name: str, value: object) -> None:
     """Refuse a value that ends in an error, or in nonsense, later."""
     if name == "sample_rate":
         check_range(f"{CONFIG}: {name}", value, *LIMITS[name], whole=True)
+        return
+    if name in _DIVIDE_BY and value is not None:
+        check_range(f"{CONFIG}: {name}", value, *_DIVIDE_BY[name])
         return
     if name == "measure":
         good = value in ("cosine", "euclidean")

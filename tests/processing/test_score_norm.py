@@ -7,11 +7,17 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from speechbrain_siamese.processing.score_norm import Cohort, voices_of
+from speechbrain_siamese.processing.score_norm import (
+    Cohort,
+    evened,
+    noise_of,
+    voices_of,
+)
 from speechbrain_siamese.processing.scoring import (
     cosine_scores,
     product_scores,
 )
+from speechbrain_siamese.utils.calibration import fit_calibration
 from speechbrain_siamese.utils.metrics import eer
 
 
@@ -169,3 +175,25 @@ def test_voices_are_kept_with_the_weights():
     made, other = cohort(), Cohort(40, 8, 12)
     other.load_state_dict(made.state_dict())
     assert torch.equal(made.voices, other.voices)
+
+
+def test_scores_of_short_and_long_recordings_are_as_much_evidence():
+    """By one line from scores to log-likelihood ratios."""
+    spread = {}
+    for windows in (1, 2, 16):
+        said, whose = recordings(people=40, windows=windows)
+        trials = np.triu_indices(len(said), 1)
+        labels = (whose[trials[0]] == whose[trials[1]]).astype(int)
+        counts = torch.full((80,), float(windows))
+        voices = voices_of(said.mean(dim=1), counts, 0.15)
+        noise = noise_of(voices)[trials[0]] + noise_of(voices)[trials[1]]
+        scores = product_scores(voices, *trials)
+        for name, own in (
+            ("plain", scores),
+            ("evened", evened(scores, noise, middle=0.5, usual=5.5)),
+        ):
+            spread.setdefault(name, []).append(
+                fit_calibration(own, labels).slope
+            )
+    plain, even = (max(own) / min(own) for own in spread.values())
+    assert even < 0.7 * plain
