@@ -99,13 +99,13 @@ def identify(source, trust, gallery_path, as_json, top, threshold, files):
         raise ValueError(
             f"nobody is enrolled in {gallery_path}: enroll someone first"
         )
-    means, unusable = model.voices_of_files(files)
+    voices, unusable = model.voices_of_files(files)
     code = 2 if unusable else 0
     for path in dict.fromkeys(files):
         if path in unusable:
             tell_left_out(path, unusable[path], as_json)
             continue
-        found = gallery.identify_embedding(means[path], top, threshold)
+        found = gallery.identify_embedding(voices[path], top, threshold)
         lines = [f"{path}: {found.name or 'unknown'}"] + [
             f"  {one.name}: {100 * one.probability:.1f} %, "
             f"score {one.score:.3f}"

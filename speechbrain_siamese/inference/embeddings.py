@@ -142,7 +142,7 @@ def embed_files(
     -------
     dict of (float or None) : torch.Tensor
         Of each cut, (files, dim); NaN where there is none. Those of our models
-        are means of windows, as of ``encode_voices``.
+        are voices, as of ``encode_voices``.
     dict of int : str
         Positions of the files that cannot be embedded as a whole, with the
         reason.
@@ -333,7 +333,7 @@ class _Queue:
 
 @torch.no_grad()
 def _embed(model, clips):
-    """Embeddings of waveforms, or means, float32, (clips, dim)."""
+    """Embeddings of waveforms, or voices, float32, (clips, dim)."""
     if not clips:
         return np.zeros((0, 0), dtype=np.float32)
     wavs = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)

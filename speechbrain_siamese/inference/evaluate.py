@@ -47,13 +47,13 @@ def score_trials(
     table = listed.table
     found, unusable = embed_files(model, listed.paths)
     lost = np.isin(table.enrol, [*unusable]) | np.isin(table.test, [*unusable])
-    means = found[None].nan_to_num()
+    voices = found[None].nan_to_num()
     trials = table.enrol[~lost], table.test[~lost]
     decision = model.normalised_decision
     if decision:
-        scores, kind = model.normalised_scores(means, *trials), None
+        scores, kind = model.normalised_scores(voices, *trials), None
     else:
-        scores, kind = MEASURES[model.measure](means, *trials), model.measure
+        scores, kind = MEASURES[model.measure](voices, *trials), model.measure
     figures = verification_metrics(
         scores,
         table.labels[~lost],

@@ -11,7 +11,7 @@ from speechbrain.inference.interfaces import Pretrained
 PARTS = ("compute_features", "mean_var_norm", "embedding_model")
 
 #: What is kept of a recording: changes where that changes.
-_KEPT = "means of windows"
+_KEPT = "voices"
 
 _PLAIN = (bool, int, float, str, tuple, type(None))
 
