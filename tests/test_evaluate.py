@@ -191,11 +191,17 @@ def test_threshold_and_calibration_are_those_of_the_export(evaluated, trained):
         for key, value in re.findall(r"^(\w+): (-?\d[\d.e+-]*)", text, re.M)
     }
     report = json.loads((evaluated[0] / "metrics.json").read_text())
-    row = report["tables"][0]["rows"][0]
-    assert row["figures"]["threshold"] == written["threshold"]
-    line = row["decision"]["calibration"]
-    assert line["slope"] == written["calibration_slope"]
-    assert line["intercept"] == written["calibration_intercept"]
+    rows = {row["name"]: row for row in report["tables"][0]["rows"]}
+    # Of the scores by which our class decides, and of the cosine.
+    for name, threshold, line in (
+        ("model", "norm_threshold", "norm"),
+        ("model, cosine", "threshold", "calibration"),
+    ):
+        row = rows[name]
+        assert row["figures"]["threshold"] == written[threshold]
+        fitted = row["decision"]["calibration"]
+        assert fitted["slope"] == written[f"{line}_slope"]
+        assert fitted["intercept"] == written[f"{line}_intercept"]
 
 
 def test_thresholds_follow_from_the_validation_scores(naive, evaluated):
