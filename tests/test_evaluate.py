@@ -493,6 +493,7 @@ def test_peers_and_baselines_stand_in_the_same_table(
     systems = {row["name"]: row["figures"] for row in tables["systems-speaker"]}
     assert list(systems) == [
         "model",
+        "model, cosine",
         "random",
         "nearest neighbours",
         "network of 2019",
