@@ -80,7 +80,8 @@ def choose_decisions(
     # A model that has learnt nothing has voices, too.
     likeness = max(float(alike.mean()), LEAST_LIKENESS)
     voices = voices_of(means, counts, likeness)
-    noise = noise_of(voices)[valid.enrol] + noise_of(voices)[valid.test]
+    each = noise_of(voices)
+    noise = each[valid.enrol] + each[valid.test]
     scores = cohort.normalised(voices, valid.enrol, valid.test)
     evening = {
         "middle": working_threshold(scores, valid.labels, "eer"),

@@ -2,7 +2,7 @@
 
 The cosine of two embeddings grows with what they are the mean of: what varies
 from window to window averages out, of one voice and of two, so that a threshold
-that is right for clips of four seconds takes two fifths of all pairs of
+that is right for clips of four seconds takes nearly half of all pairs of
 strangers for one person where half a minute of each is heard. So the mean over
 the windows is not brought to length 1, but what of it is the voice: the mean
 cosine of different windows of one recording tells how long that is. Spearman

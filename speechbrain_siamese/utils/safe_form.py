@@ -88,12 +88,7 @@ VALUES = (
 LATER = (
     "voice_threshold",
     "online_threshold",
-    "norm_threshold",
-    "norm_slope",
-    "norm_intercept",
-    "norm_likeness",
-    "norm_middle",
-    "norm_usual",
+    *(name for name in VALUES if name.startswith("norm_")),
 )
 
 #: Those of AS-norm, which exports of before have; they decide nothing now.
